@@ -1,0 +1,18 @@
+"""The clouds: `connect` gives the driver for a connection. See `api` for what a driver can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from portal.clouds.api import Cloud, Connection
+
+# kind -> "module:class"; imported when first used, so that a vendor SDK costs the web process nothing.
+DRIVERS: dict[str, str] = {"ahv": "portal.clouds.ahv.driver:AhvCloud"}
+
+
+def connect(connection: Connection) -> Cloud:
+    """Return the driver for ``connection.kind``. Opens no socket yet."""
+    module, _, name = DRIVERS[connection.kind].partition(":")
+    driver: Callable[[Connection], Cloud] = getattr(import_module(module), name)
+    return driver(connection)

@@ -1,0 +1,254 @@
+"""What every cloud can do for us: the Cloud protocol, its value types, its errors.
+
+This package is the only code that speaks to a cloud. It knows no model and no
+request. No vendor JSON and no vendor exception leaves a driver.
+
+Verbs that change something are named ``ensure_…`` and converge: each looks at
+the cloud, and either answers an `Operation` that is moving it towards the goal
+(wait for it, then ask again), or, with the goal reached, what was found there.
+That makes every verb safe to repeat after a crash at any instruction: what an
+earlier run has begun is found by the token (made from our task's id), never
+begun twice.
+
+The tree of errors says whether asking again can help::
+
+    CloudError
+    ├── CloudBusy          again, later (``retry_after`` in seconds, if told)
+    ├── CloudUnreachable   again, and the cloud account shows it
+    └── CloudRefused       never
+        ├── NotFound       the thing is not there
+        └── SignInRefused  the credentials are wrong or lack a right
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class CloudError(Exception):
+    """Anything that went wrong at a cloud; ``str()`` is the cloud's own words.
+
+    ``advice`` is one sentence that tells a person what to do next, or "".
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class CloudBusy(CloudError):
+    """The cloud asks for patience: 429, 502, 503, 504, or work in progress on the same thing."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after = retry_after
+
+
+class CloudUnreachable(CloudError):
+    """No answer: name, route, TLS, time-out, or a connection that broke."""
+
+
+class CloudRefused(CloudError):
+    """The cloud said no, and would say it again."""
+
+
+class NotFound(CloudRefused):
+    """The thing asked for is not at the cloud."""
+
+
+class SignInRefused(CloudRefused):
+    """The cloud does not accept the credentials, or they lack the right."""
+
+
+class PowerState(enum.StrEnum):
+    """Power of a server; anything in between is reported as the state it leaves."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach and sign in to one cloud account. Never logged: repr hides the secrets.
+
+    ``ca_pem`` is the PEM text of the CA to trust; empty means the system's own.
+    ``connect_timeout`` and ``read_timeout`` are seconds.
+    """
+
+    kind: str
+    endpoint: str
+    secrets: Mapping[str, str] = field(repr=False)
+    ca_pem: str = field(default="", repr=False)
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long-running job at the cloud. ``id`` is opaque text, good in any process."""
+
+    id: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How an operation stands. ``percent`` is 0 to 100, None when the cloud does not say.
+
+    ``detail`` is the cloud's own words, above all when it failed.
+    """
+
+    state: str  # "running" | "done" | "failed"
+    percent: int | None = None
+    detail: str = ""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What answered at the endpoint: the cluster or subscription, and where it can put things."""
+
+    id: str
+    name: str
+    version: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk of a server or a copy: driver's id, place on the bus, size, where it was cloned from."""
+
+    id: str
+    address: str
+    size_bytes: int
+    source_id: str = ""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A virtual machine as the cloud has it now."""
+
+    id: str
+    name: str
+    power: PowerState
+    vcpus: int
+    memory_mb: int
+    size_bytes: int
+    description: str = ""
+    disks: tuple[Disk, ...] = ()
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk that lives apart from a server (an AHV volume group, an Azure data disk)."""
+
+    id: str
+    name: str
+    size_bytes: int
+    description: str = ""
+    attached_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything of one site that could be protected. Copies made by us are left out."""
+
+    servers: tuple[Server, ...]
+    volumes: tuple[Volume, ...]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A backup of a server at the cloud. ``id`` is what later verbs want."""
+
+    id: str
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Our mark on everything we make: reconciliation finds strays by it, a lost catalogue is rebuilt.
+
+    ``text()`` is one machine-readable line; values must hold no spaces.
+    """
+
+    account: str
+    resource: str
+    backup: str
+    task: str
+    type: str = ""
+
+    def text(self) -> str:
+        """Return ``standby:v1 account=… resource=… backup=… task=… type=…``."""
+        return (
+            f"standby:v1 account={self.account} resource={self.resource} "
+            f"backup={self.backup} task={self.task} type={self.type}"
+        )
+
+
+class Cloud(Protocol):
+    """One connected cloud account. Instances are shared by the threads of a runner.
+
+    Every method may raise `CloudBusy`, `CloudUnreachable` or `CloudRefused`.
+    ``token`` is text unique to the task that asks, and the same on every repeat.
+    """
+
+    def identify(self) -> Identity:
+        """Sign in and say what answers. Refuses endpoints that are not what the kind says."""
+
+    def inventory(self) -> Inventory:
+        """List servers and volumes of this site, without what we made ourselves."""
+
+    def server(self, server_id: str) -> Server:
+        """Return one server with its disks; `NotFound` when it is gone."""
+
+    def progress(self, operations: Sequence[str]) -> Mapping[str, Progress]:
+        """Say how these operations stand, by a number of calls that does not grow with theirs.
+
+        Every id asked for is in the answer. An operation whose record the cloud has
+        already dropped counts as done: the verb asked next finds out what became of it.
+        """
+
+    def ensure_shut_down(self, server_id: str) -> Operation | None:
+        """Ask the guest to shut down. None: it is off. The operation ends when the guest is off."""
+
+    def ensure_off(self, server_id: str) -> Operation | None:
+        """Cut the power. None: it is off."""
+
+    def ensure_on(self, server_id: str) -> Operation | None:
+        """Switch it on. None: it is on."""
+
+    def ensure_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make a lasting copy of the server's disks, marked. The server should be off."""
+
+    def find_copy(self, copy_id: str) -> Copy:
+        """Return a copy by id; `NotFound` when it is gone."""
+
+    def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
+        """Remove the copy made with this token (or known by id). None: it is not there."""
+
+    def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        """Set the server's present disks aside so that a restore can be undone. None: they are."""
+
+    def ensure_restored(self, server_id: str, copy_id: str, token: str) -> Operation | None:
+        """Put clones of the copy's disks in place of the server's. None: they are in place.
+
+        Only after `ensure_undo`; the server must be off. Identity and addresses stay.
+        """
+
+    def ensure_undone(self, server_id: str, token: str) -> Operation | None:
+        """Put the disks set aside by `ensure_undo` back, if they were replaced. None: done."""
+
+    def ensure_no_undo(self, token: str) -> Operation | None:
+        """Drop what `ensure_undo` set aside. None: it is gone."""
+
+    def close(self) -> None:
+        """Let go of kept-alive connections."""
