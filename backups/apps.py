@@ -1,0 +1,13 @@
+"""Backups of Sandboxes and Utility Servers."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class BackupsConfig(AppConfig):
+    name = "backups"
+
+    def ready(self) -> None:
+        """Make the workflows known."""
+        from backups import workflows  # noqa: F401  # registers

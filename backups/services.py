@@ -1,0 +1,161 @@
+"""What a person can do with backups: one transaction each; check, change, audit, start a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from backups.models import Backup, IllegalTransition
+from portal import engine
+from portal.audit import Actor, record
+from portal.models import Resource, Task
+from portal.refusals import Refused
+
+# Minutes for a powered-off image of 45 GB, as the product documentation states (R024).
+REFERENCE_BYTES = 45 * 2**30
+REFERENCE_MINUTES = (5, 10)
+
+
+def estimate_minutes(size_bytes: int) -> tuple[int, int]:
+    """Return the least and most minutes a copy of this size should take while powered off (R024)."""
+    scale = size_bytes / REFERENCE_BYTES
+    low, high = REFERENCE_MINUTES
+    return max(1, round(low * scale)), max(2, round(high * scale))
+
+
+def _args(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
+    return {
+        "server": resource.external_id,
+        "account": str(resource.account_id),
+        "resource": str(resource.pk),
+        "backup": str(backup.pk),
+        "type": backup.type,
+        "may_power_off": may_power_off,
+    }
+
+
+def _require_reachable(resource: Resource) -> None:
+    if not resource.is_server:
+        raise Refused(f"{resource} is not a server.")
+    if resource.is_missing:
+        raise Refused(
+            f"{resource} is no longer at {resource.cloud_account}. "
+            "Synchronise the inventory, or assign the machine anew."
+        )
+
+
+@transaction.atomic
+def create_backup(
+    actor: Actor,
+    resource: Resource,
+    *,
+    name: str,
+    description: str = "",
+    may_power_off: bool,
+    type_: str = Backup.Type.MANUAL,
+    origin: str = Task.Origin.PERSON,
+) -> Backup:
+    """Start a backup of a server. Raises Refused, Busy among them; then nothing has changed.
+
+    ``may_power_off`` says that a person accepted the power-off (R021); without it a
+    server found running is not touched.
+    """
+    _require_reachable(resource)
+    if resource.is_on and not may_power_off:
+        raise Refused("Accept that the server is powered off.", field="may_power_off")
+    backup = Backup(
+        resource=resource,
+        name=name,
+        description=description,
+        type=type_,
+        site=resource.account.site,
+    )
+    task = engine.start(
+        "create_backup",
+        title=f"Backup {_label(resource)}",
+        subject=name,
+        account=resource.account,
+        cloud_account=resource.cloud_account,
+        resource=resource,
+        exclusive=True,
+        maintenance=True,
+        origin=origin,
+        requested_by=actor.user,
+        args=_args(resource, backup, may_power_off=may_power_off),
+    )
+    backup.task = task
+    backup.created_at = task.created_at
+    backup.save(force_insert=True)
+    record(
+        actor, "backup.create", resource, result="requested", backup=str(backup.pk),
+        name=name, task=str(task.pk),
+    )  # fmt: skip
+    return backup
+
+
+@transaction.atomic
+def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) -> Task:
+    """Start putting a complete backup back onto its own resource (R002, R004)."""
+    resource = backup.resource
+    _require_reachable(resource)
+    if not backup.may_restore:
+        raise Refused(
+            f"“{backup}” cannot be restored: it is {backup.get_status_display().lower()}."
+        )
+    task = engine.start(
+        "restore_backup",
+        title=f"Restore {_label(resource)}",
+        subject=backup.name,
+        account=resource.account,
+        cloud_account=resource.cloud_account,
+        resource=resource,
+        exclusive=True,
+        maintenance=True,
+        requested_by=actor.user,
+        args=_args(resource, backup, may_power_off=may_power_off) | {"copy": backup.external_id},
+    )
+    record(
+        actor, "backup.restore", resource, result="requested", backup=str(backup.pk),
+        name=backup.name, task=str(task.pk),
+    )  # fmt: skip
+    return task
+
+
+@transaction.atomic
+def delete_backup(actor: Actor, backup: Backup) -> Task:
+    """Start removing a backup and everything of it at the cloud (R057)."""
+    resource, before = backup.resource, backup.status
+    if not backup.may_delete:
+        raise Refused(f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}.")
+    assert backup.task is not None  # every backup was made by a task
+    task = engine.start(
+        "delete_backup",
+        title=f"Delete backup of {_label(resource)}",
+        subject=backup.name,
+        account=resource.account,
+        cloud_account=resource.cloud_account,
+        resource=resource,
+        exclusive=True,
+        requested_by=actor.user,
+        args={
+            "backup": str(backup.pk),
+            "copy": backup.external_id,
+            "token": backup.task.token,
+            "status_before": before,
+        },
+    )
+    try:
+        backup.move_to(Backup.Status.DELETING)
+    except IllegalTransition as error:
+        raise Refused(f"“{backup}” has changed meanwhile. Reload the page.") from error
+    record(
+        actor, "backup.delete", resource, result="requested", backup=str(backup.pk),
+        name=backup.name, task=str(task.pk),
+    )  # fmt: skip
+    return task
+
+
+def _label(resource: Resource) -> str:
+    """How a task's title names the resource: an account has one Sandbox, but many servers."""
+    return "Sandbox" if resource.kind == Resource.Kind.SANDBOX else resource.name

@@ -1,0 +1,318 @@
+"""Backup, restore and delete of a server: what happens after somebody asked.
+
+Steps run in any worker, any number of times (engine README). The power state
+before is the power state after, on success, failure and cancel (R053, R023).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from django.utils import timezone
+
+from backups.models import Backup
+from portal import engine
+from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState
+from portal.engine.workflow import Job, Later, Learned, Step, Workflow
+from portal.models import Notification, Resource, Task
+from portal.notify import tell
+
+if TYPE_CHECKING:
+    from portal.audit import Actor
+
+# How long a guest may take to shut down before its power is cut.
+GUEST_SHUTDOWN_SECONDS = 300
+GUEST_LOOK_SECONDS = 5
+
+
+def _was_on(args: Learned, memory: Learned) -> bool:
+    return bool(memory.get("power") == PowerState.ON)
+
+
+def _mark(job: Job) -> Mark:
+    args = job.args
+    return Mark(args["account"], args["resource"], args["backup"], job.token, args["type"])
+
+
+# Looking at the server, and its power
+
+
+def _look_at_server(job: Job) -> Learned:
+    server = job.cloud.server(job.args["server"])
+    if server.power != PowerState.OFF and not job.args["may_power_off"]:
+        raise CloudRefused(
+            f"{server.name} is running, but was off when this was requested.",
+            advice="Request it again and accept that the server is powered off.",
+        )
+    power = PowerState.OFF if server.power == PowerState.OFF else PowerState.ON
+    return {"power": power, "size": server.size_bytes}
+
+
+def _shut_down(job: Job) -> Operation | None:
+    return job.cloud.ensure_shut_down(job.args["server"])
+
+
+def _cut_power(job: Job) -> Operation | None:
+    return job.cloud.ensure_off(job.args["server"])
+
+
+def _power_on(job: Job) -> Operation | None:
+    return job.cloud.ensure_on(job.args["server"])
+
+
+def _await_guest(job: Job) -> None:
+    """In a clean-up: a guest that was asked to shut down must have done so before it is started."""
+    if "shut_down" not in job.begun or "power_off" in job.begun:
+        return
+    if job.cloud.server(job.args["server"]).power != PowerState.OFF:
+        raise Later(GUEST_LOOK_SECONDS, "Waiting for the guest to finish shutting down")
+
+
+def _note_power(state: str) -> engine.Save:
+    def save(task: Task, learned: Learned) -> Learned:
+        """Mirror the power state while the task holds the server."""
+        now = timezone.now()
+        resources = Resource.objects.filter(pk=task.resource_id)
+        resources.exclude(power_state=state).update(power_state=state, power_changed_at=now)
+        return learned
+
+    return save
+
+
+def _save_look(task: Task, learned: Learned) -> Learned:
+    _note_power(str(learned["power"]))(task, learned)
+    return {key: value for key, value in learned.items() if key != "power"} | {
+        "power": str(learned["power"])
+    }
+
+
+LOOK = Step("look", "Check the server", _look_at_server, save=_save_look)
+SHUT_DOWN = Step(
+    "shut_down",
+    "Shut the guest down",
+    _shut_down,
+    when=_was_on,
+    weight=2,
+    timeout_seconds=GUEST_SHUTDOWN_SECONDS,
+    may_time_out=True,
+)
+POWER_OFF = Step("power_off", "Power off", _cut_power, when=_was_on, save=_note_power("off"))
+POWER_ON = Step("power_on", "Power on", _power_on, when=_was_on, save=_note_power("on"))
+AWAIT_GUEST = Step(
+    "await_guest",
+    "Let the guest finish shutting down",
+    _await_guest,
+    when=_was_on,
+    timeout_seconds=GUEST_SHUTDOWN_SECONDS,
+    may_time_out=True,
+)
+POWER_BACK = Step("power_back", "Power on again", _power_on, when=_was_on, save=_note_power("on"))
+
+
+# Backup
+
+
+def _copy(job: Job) -> Operation | Learned:
+    answer = job.cloud.ensure_copy(job.args["server"], job.token, _mark(job))
+    if isinstance(answer, Copy):
+        return {"copy": answer.id}
+    return answer
+
+
+def _check_copy(job: Job) -> Learned:
+    copy = job.cloud.find_copy(job.memory["copy"])
+    if copy.size_bytes < job.memory["size"]:
+        raise CloudRefused(
+            f"The copy holds {copy.size_bytes} bytes of {job.memory['size']}; it is not complete.",
+            advice="Look at the storage of the cluster, then create the backup again.",
+        )
+    return {"size": copy.size_bytes}
+
+
+def _remove_copy(job: Job) -> Operation | None:
+    if "copy" not in job.begun:
+        return None
+    return job.cloud.ensure_no_copy(job.token)
+
+
+@engine.register
+class CreateBackup(Workflow):
+    """Shut down, copy the disk, switch on again, check the copy."""
+
+    kind = "create_backup"
+    steps: ClassVar = (
+        LOOK,
+        SHUT_DOWN,
+        POWER_OFF,
+        Step("copy", "Copy the disk", _copy, weight=6),
+        POWER_ON,
+        Step("check", "Check the copy", _check_copy),
+    )
+    cleanup: ClassVar = (
+        AWAIT_GUEST,
+        Step("remove_copy", "Remove the incomplete copy", _remove_copy),
+        POWER_BACK,
+    )
+
+    def done(self, task: Task) -> None:
+        """The backup is good: it was found complete at the cloud."""
+        backup = Backup.objects.get(task=task)
+        backup.move_to(
+            Backup.Status.READY,
+            completed_at=timezone.now(),
+            size_bytes=task.memory["size"],
+            external_id=task.memory["copy"],
+        )
+        _tell(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
+
+    def failed(self, task: Task) -> None:
+        backup = Backup.objects.get(task=task)
+        if task.state == Task.State.CANCELED:
+            backup.move_to(Backup.Status.CANCELED)
+            _tell(
+                task, Notification.Level.INFO, f"Backup of {backup.resource} cancelled", backup.name
+            )
+            return
+        backup.move_to(Backup.Status.FAILED, error=task.error)
+        title = f"Backup of {backup.resource} failed"
+        _tell(task, Notification.Level.ERROR, title, f"“{backup.name}”: {task.error} {task.advice}")
+
+    def retry(self, task: Task, actor: Actor) -> Task | None:
+        from backups import services  # services start workflows; the retry is the one way back
+
+        backup = Backup.objects.get(task=task)
+        return services.create_backup(
+            actor,
+            backup.resource,
+            name=backup.name,
+            description=backup.description,
+            may_power_off=task.args["may_power_off"],
+        ).task
+
+
+# Restore
+
+
+def _look_at_both(job: Job) -> Learned:
+    try:
+        job.cloud.find_copy(job.args["copy"])
+    except NotFound as error:
+        raise NotFound(
+            "The backup is no longer at the cloud, so nothing was changed.",
+            advice="Restore another backup, and delete this one from the list.",
+        ) from error
+    return _look_at_server(job)
+
+
+def _set_aside(job: Job) -> Operation | None:
+    return job.cloud.ensure_undo(job.args["server"], job.token, _mark(job))
+
+
+def _swap(job: Job) -> Operation | None:
+    return job.cloud.ensure_restored(job.args["server"], job.args["copy"], job.token)
+
+
+def _drop_undo(job: Job) -> Operation | None:
+    return job.cloud.ensure_no_undo(job.token)
+
+
+def _stop_for_undo(job: Job) -> Operation | None:
+    """The disks can only be put back while the server is off."""
+    if "swap" not in job.begun or "drop" in job.begun:
+        return None
+    return job.cloud.ensure_off(job.args["server"])
+
+
+def _put_back(job: Job) -> Operation | None:
+    if "swap" not in job.begun or "drop" in job.begun:
+        return None
+    return job.cloud.ensure_undone(job.args["server"], job.token)
+
+
+def _drop_what_was_set_aside(job: Job) -> Operation | None:
+    if "set_aside" not in job.begun:
+        return None
+    return job.cloud.ensure_no_undo(job.token)
+
+
+@engine.register
+class RestoreBackup(Workflow):
+    """Put clones of the backup's disks in place of the server's; keep the old ones to the end."""
+
+    kind = "restore_backup"
+    steps: ClassVar = (
+        Step("look", "Check the server and the backup", _look_at_both, save=_save_look),
+        SHUT_DOWN,
+        POWER_OFF,
+        Step("set_aside", "Set the present disk aside", _set_aside, weight=3),
+        Step("swap", "Put the backup's disk in place", _swap, weight=4),
+        POWER_ON,
+        Step("drop", "Drop the old disk", _drop_undo, is_committed=True),
+    )
+    cleanup: ClassVar = (
+        AWAIT_GUEST,
+        Step("stop_for_undo", "Power off", _stop_for_undo),
+        Step("put_back", "Put the old disk back", _put_back),
+        POWER_BACK,
+        Step("drop_undo", "Drop what was set aside", _drop_what_was_set_aside),
+    )
+
+    def done(self, task: Task) -> None:
+        title = f"{task.resource} restored"
+        _tell(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
+
+    def failed(self, task: Task) -> None:
+        if task.state == Task.State.CANCELED:
+            title = f"Restore of {task.resource} cancelled"
+            _tell(task, Notification.Level.INFO, title, "It has its former disk.")
+            return
+        is_restored = any(record["name"] == "drop" for record in task.steps)
+        after = "The restore itself is complete." if is_restored else "It has its former disk."
+        title = f"Restore of {task.resource} failed"
+        _tell(task, Notification.Level.ERROR, title, f"{task.error} {after} {task.advice}")
+
+    def retry(self, task: Task, actor: Actor) -> Task | None:
+        from backups import services  # services start workflows; the retry is the one way back
+
+        backup = Backup.objects.get(pk=task.args["backup"])
+        return services.restore_backup(actor, backup, may_power_off=task.args["may_power_off"])
+
+
+# Delete
+
+
+def _remove(job: Job) -> Operation | None:
+    return job.cloud.ensure_no_copy(job.args["token"], job.args["copy"])
+
+
+@engine.register
+class DeleteBackup(Workflow):
+    """Remove the copy. Once begun it cannot be cancelled: half a deletion is none."""
+
+    kind = "delete_backup"
+    steps: ClassVar = (Step("remove", "Remove the copy", _remove),)
+    deadline = timedelta(hours=2)
+
+    def may_cancel(self, task: Task) -> bool:
+        return not task.step
+
+    def done(self, task: Task) -> None:
+        Backup.objects.get(pk=task.args["backup"]).move_to(Backup.Status.DELETED)
+
+    def failed(self, task: Task) -> None:
+        backup = Backup.objects.get(pk=task.args["backup"])
+        backup.move_to(task.args["status_before"])
+        if task.state == Task.State.FAILED:
+            title = f"Backup “{backup.name}” was not deleted"
+            _tell(task, Notification.Level.ERROR, title, f"{task.error} {task.advice}")
+
+    def retry(self, task: Task, actor: Actor) -> Task | None:
+        from backups import services  # services start workflows; the retry is the one way back
+
+        return services.delete_backup(actor, Backup.objects.get(pk=task.args["backup"]))
+
+
+def _tell(task: Task, level: str, title: str, body: str) -> None:
+    assert task.account is not None  # tasks of backups belong to an account
+    tell(task.account, level, title, body, task=task)

@@ -1,0 +1,27 @@
+"""Durable workflows over Task. Knows nothing of backups. README.md beside this file has the promises.
+
+Apps use: `start`, `cancel`, `after`, `register`, and the parts of `workflow`.
+"""
+
+from __future__ import annotations
+
+from portal.engine.requests import Busy, acknowledge, cancel, start
+from portal.engine.workflow import Job, Later, Save, Step, Workflow, registry
+
+register = registry.register
+after = registry.after
+
+__all__ = [
+    "Busy",
+    "Job",
+    "Later",
+    "Save",
+    "Step",
+    "Workflow",
+    "acknowledge",
+    "after",
+    "cancel",
+    "register",
+    "registry",
+    "start",
+]

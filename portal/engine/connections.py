@@ -1,0 +1,94 @@
+"""One driver per cloud account and runner, kept alive; and what its answers say of its health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import cast
+
+from portal.clouds import connect
+from portal.clouds.api import (
+    Cloud,
+    CloudBusy,
+    CloudError,
+    CloudUnreachable,
+    Connection,
+    SignInRefused,
+)
+from portal.engine.course import Event
+from portal.models import CloudAccount, Task
+
+Health = CloudAccount.Health
+# An account that keeps answering has that written down no more often than this.
+ANSWER_SECONDS = 60
+
+
+class Connections:
+    """Drivers by cloud account. Used by the runner's own thread; the drivers by all."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[object, CloudAccount] = {}
+        self._clouds: dict[object, tuple[Connection, Cloud]] = {}
+        self._noted: dict[object, Event] = {}
+
+    def refresh(self, tasks: Iterable[Task], now: datetime) -> None:
+        """Read the cloud accounts of these tasks anew; credentials may have changed."""
+        wanted = {task.cloud_account_id for task in tasks if task.cloud_account_id}
+        for account in CloudAccount.objects.filter(pk__in=wanted):
+            self._accounts[account.pk] = account
+            connection = account.connection()
+            held = self._clouds.get(account.pk)
+            if held is None or held[0] != connection:
+                # A replaced driver is left to the calls still in flight on it.
+                self._clouds[account.pk] = (connection, connect(connection))
+
+    def cloud(self, task: Task) -> Cloud:
+        """Return the driver of the task's cloud account; a task without one must not use it."""
+        if task.cloud_account_id is None:
+            return cast(Cloud, None)
+        return self._clouds[task.cloud_account_id][1]
+
+    def note(self, task: Task, event: Event, now: datetime) -> None:
+        """Remember what an answer says of the cloud account, until `write_health`."""
+        if task.cloud_account_id:
+            self._noted[task.cloud_account_id] = event
+
+    def write_health(self, now: datetime) -> None:
+        """Write what changed: reachable or not, and until when it asked to be left alone."""
+        noted, self._noted = self._noted, {}
+        for pk, event in noted.items():
+            account = self._accounts[pk]
+            if isinstance(event, CloudBusy) and event.retry_after:
+                until = now + timedelta(seconds=event.retry_after)
+                CloudAccount.objects.filter(pk=pk).update(busy_until=until)
+            health, detail = _health(event)
+            is_stale = (
+                account.last_answer_at is None
+                or (now - account.last_answer_at).total_seconds() > ANSWER_SECONDS
+            )
+            if health != account.health:
+                account.health, account.health_changed_at = health, now
+            elif not is_stale or health != Health.REACHABLE:
+                continue
+            account.health_detail = detail
+            if health == Health.REACHABLE:
+                account.last_answer_at = now
+            account.save(
+                update_fields=["health", "health_detail", "health_changed_at", "last_answer_at"]
+            )
+
+    def close(self) -> None:
+        """Close every driver's connections."""
+        for _, cloud in self._clouds.values():
+            cloud.close()
+        self._clouds.clear()
+
+
+def _health(event: Event) -> tuple[CloudAccount.Health, str]:
+    if isinstance(event, CloudUnreachable):
+        return Health.UNREACHABLE, str(event)
+    if isinstance(event, SignInRefused):
+        return Health.REFUSED, str(event)
+    if isinstance(event, CloudError):
+        return Health.REACHABLE, ""
+    return Health.REACHABLE, ""

@@ -1,0 +1,101 @@
+"""What people and the clock ask of the engine: start a task, cancel it, take it off the widget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from portal.engine.wake import wake_worker
+from portal.engine.workflow import registry
+from portal.models import Task
+from portal.refusals import Refused
+
+if TYPE_CHECKING:
+    from portal.models import Account, CloudAccount, Resource, User
+
+
+class Busy(Refused):
+    """The resource already has an active task; ``task`` is that one."""
+
+    def __init__(self, task: Task | None, name: str) -> None:
+        doing = f"“{task}” is under way" if task else "another task is under way"
+        super().__init__(f"{name} is busy: {doing}. Try again when it has ended.")
+        self.task = task
+
+
+def start(
+    kind: str,
+    *,
+    title: str,
+    subject: str = "",
+    account: Account | None = None,
+    cloud_account: CloudAccount | None = None,
+    resource: Resource | None = None,
+    exclusive: bool = False,
+    maintenance: bool = False,
+    origin: str = Task.Origin.PERSON,
+    requested_by: User | None = None,
+    args: dict[str, Any] | None = None,
+) -> Task:
+    """Create a Task and wake a worker, in the caller's transaction.
+
+    Raises Busy when ``exclusive`` and the resource has an active exclusive task:
+    the database decides that, so two requests at once cannot both win.
+    """
+    workflow = registry.workflows[kind]
+    now = timezone.now()
+    task = Task(
+        kind=kind,
+        title=title,
+        subject=subject,
+        account=account,
+        cloud_account=cloud_account,
+        resource=resource,
+        is_exclusive=exclusive,
+        is_maintenance=maintenance,
+        origin=origin,
+        requested_by=requested_by,
+        args=args or {},
+        created_at=now,
+        next_wake_at=now,
+        deadline_at=now + workflow.deadline,
+    )
+    try:
+        with transaction.atomic():
+            task.save(force_insert=True)
+            wake_worker()
+    except IntegrityError as error:
+        if resource is None:
+            raise
+        raise Busy(resource.active_task(), resource.name) from error
+    return task
+
+
+def cancel(task: Task) -> None:
+    """Ask a task to stop and clean up. Raises Refused when it has ended or can no longer stop."""
+    if not registry.workflows[task.kind].may_cancel(task):
+        raise Refused("This task can no longer be cancelled; it is about to finish.")
+    now = timezone.now()
+    with transaction.atomic():
+        asked = (
+            Task.objects.filter(pk=task.pk, state__in=[Task.State.QUEUED, Task.State.RUNNING])
+            .filter(cancel_requested_at=None)
+            .update(cancel_requested_at=now, next_wake_at=now)
+        )
+        if asked:
+            wake_worker()
+    if not asked:
+        raise Refused("This task has already ended, or is already being cancelled.")
+
+
+def acknowledge(task: Task) -> None:
+    """Take an ended task off the widget; it stays on the Tasks page (R161)."""
+    acknowledged = (
+        Task.objects.filter(pk=task.pk, acknowledged_at=None)
+        .exclude(state__in=Task.ACTIVE)
+        .update(acknowledged_at=timezone.now())
+    )
+    if not acknowledged and task.is_active:
+        raise Refused("A task that is still under way stays in the widget.")

@@ -1,0 +1,250 @@
+"""The runner: the loop inside a worker that claims due tasks and moves them.
+
+Threads do only the calls to clouds; this thread does all database work, in
+batches. A task's next call is made only after the checkpoint before it has been
+committed. Ends when nothing is due, or its time is up.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import queue
+import socket
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from portal.clouds.api import Cloud, CloudError, Operation, Progress
+from portal.engine import claims
+from portal.engine.clock import Clock, SystemClock
+from portal.engine.connections import Connections
+from portal.engine.course import Course, Event, Reached
+from portal.engine.endings import write_ending
+from portal.engine.workflow import Job, Later, Step, registry
+from portal.models import Heartbeat, Task
+
+log = structlog.get_logger(__name__)
+
+# Polls of one cloud account travel in one call, so many waiting tasks may be claimed at once.
+CLAIM_LIMIT = 500
+HEARTBEAT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave for one task."""
+
+    task: Task
+    event: Event
+
+
+class LeaseLost(Exception):
+    """Another runner has taken the task; what this one did with it does not count."""
+
+
+class Runner:
+    """One loop. ``clock`` and ``threads`` are passed in by tests and benches."""
+
+    def __init__(self, *, clock: Clock | None = None, threads: int | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.owner = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.threads = threads or settings.ENGINE_THREADS
+        self.lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
+        self.connections = Connections()
+        self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
+        self.in_flight = 0
+        self._last_beat: datetime | None = None
+        self._last_renewal = self.clock.now()
+
+    def run(self, *, seconds: float) -> bool:
+        """Work for at most ``seconds``; return whether tasks are left that have not ended."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="cloud") as self.pool:
+            try:
+                while self._turn(until):
+                    pass
+                while self.in_flight:
+                    self._settle(self._collect())
+            finally:
+                self.connections.close()
+        return claims.is_work_left()
+
+    def _turn(self, until: datetime) -> bool:
+        """Claim, call, settle. False when the runner should end."""
+        now = self.clock.now()
+        self._beat(now)
+        if now >= until:
+            return False
+        claims.admit(now)
+        taken = self._take(now)
+        if self.in_flight:
+            self._settle(self._collect())
+            return True
+        if taken:
+            return True
+        due = claims.next_due()
+        if due is None or due > until:
+            return False
+        self.clock.idle(due)
+        return True
+
+    def _take(self, now: datetime) -> bool:
+        """Claim what is due, checkpoint where each begins, and send the calls off."""
+        if self.in_flight >= 2 * self.threads:
+            return False
+        tasks = claims.claim(self.owner, now, self.lease, CLAIM_LIMIT)
+        if not tasks:
+            return False
+        self.connections.refresh(tasks, now)
+        beginning = [task for task in tasks if self._must_resume(task, now)]
+        going = [task for task in tasks if task not in beginning]
+        for task in beginning:
+            going += self._apply_alone(task, None, now)
+        self._send(going)
+        return True
+
+    def _must_resume(self, task: Task, now: datetime) -> bool:
+        is_running = task.state == Task.State.RUNNING
+        overdue = task.cancel_requested_at or now >= task.deadline_at or task.crashes
+        return not task.step or bool(is_running and overdue)
+
+    # Calls, in threads
+
+    def _send(self, tasks: Sequence[Task]) -> None:
+        """Start the calls: one poll for all waiting operations of a cloud account, one each otherwise."""
+        polls: dict[object, list[Task]] = defaultdict(list)
+        for task in tasks:
+            if task.operation:
+                polls[task.cloud_account_id].append(task)
+            else:
+                self._start_call(task)
+        for waiting in polls.values():
+            self.in_flight += 1
+            cloud = self.connections.cloud(waiting[0])
+            self.pool.submit(self._poll, waiting, cloud)
+
+    def _start_call(self, task: Task) -> None:
+        course = self._course(task, self.clock.now())
+        try:
+            step = course.step
+        except KeyError as error:  # a release dropped the step this task stands in
+            self.in_flight += 1
+            self.outcomes.put([Outcome(task, CloudError(str(error)))])
+            return
+        self.in_flight += 1
+        self.pool.submit(self._call, task, step, course.job(self.connections.cloud(task)))
+
+    def _poll(self, tasks: list[Task], cloud: Cloud) -> None:
+        events: dict[str, Event]
+        try:
+            events = dict(cloud.progress([task.operation for task in tasks]))
+        except Exception as error:  # noqa: BLE001  # becomes each task's error, see Course
+            events = {task.operation: error for task in tasks}
+        missing = Progress(Progress.RUNNING)
+        self.outcomes.put([Outcome(task, events.get(task.operation, missing)) for task in tasks])
+
+    def _call(self, task: Task, step: Step, job: Job) -> None:
+        event: Event
+        try:
+            answer = step.reach(job)
+            event = answer if isinstance(answer, Operation) else Reached(answer or {})
+        except Exception as error:  # noqa: BLE001  # becomes the task's error, see Course
+            event = error
+        self.outcomes.put([Outcome(task, event)])
+
+    # Settling, in this thread
+
+    def _collect(self) -> list[Outcome]:
+        """Wait for a call to come back, then take all that have; renew leases while waiting."""
+        outcomes: list[Outcome] = []
+        while not outcomes:
+            try:
+                outcomes += self.outcomes.get(timeout=self.lease.total_seconds() / 4)
+                self.in_flight -= 1
+            except queue.Empty:
+                self._renew()
+        while not self.outcomes.empty():
+            outcomes += self.outcomes.get()
+            self.in_flight -= 1
+        self._renew()
+        return outcomes
+
+    def _renew(self) -> None:
+        now = self.clock.now()
+        if self.in_flight and now - self._last_renewal > self.lease / 4:
+            claims.renew(self.owner, now + self.lease)
+            self._last_renewal = now
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write what came of the calls, then send off what can go on at once."""
+        now = self.clock.now()
+        plain: list[Task] = []
+        going: list[Task] = []
+        for outcome in outcomes:
+            self.connections.note(outcome.task, outcome.event, now)
+            course = self._course(outcome.task, now)
+            if course.is_plain(outcome.event):
+                course.apply(outcome.event)
+                self._let_go_or_keep(outcome.task, now)
+                plain.append(outcome.task)
+            else:
+                going += self._apply_alone(outcome.task, outcome.event, now)
+        with transaction.atomic():
+            lost = claims.checkpoint(plain, self.owner)
+        self.connections.write_health(now)
+        going += [task for task in plain if task.lease_owner and task.pk not in lost]
+        self._send(going)
+
+    def _apply_alone(self, task: Task, event: Event | None, now: datetime) -> list[Task]:
+        """Apply an event whose hooks write: all in one transaction, or nothing of it."""
+        before = copy.deepcopy({name: getattr(task, name) for name in claims.CHECKPOINT})
+        try:
+            self._apply(task, event, now)
+        except LeaseLost:
+            return []
+        except Exception as error:
+            log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
+            for name, value in before.items():
+                setattr(task, name, value)
+            self._apply(task, error, now)
+        return [task] if task.lease_owner else []
+
+    @transaction.atomic
+    def _apply(self, task: Task, event: Event | None, now: datetime) -> None:
+        course = self._course(task, now)
+        if event is None:
+            course.resume()
+        else:
+            if isinstance(event, Exception) and not isinstance(event, CloudError | Later):
+                log.error("step broke", task_id=str(task.pk), step=task.step, exc_info=event)
+            course.apply(event)
+        if not task.is_active:
+            write_ending(task, course.workflow)
+        self._let_go_or_keep(task, now)
+        if claims.checkpoint([task], self.owner):
+            raise LeaseLost
+
+    def _let_go_or_keep(self, task: Task, now: datetime) -> None:
+        """Keep the lease while the next call can be made at once; let go of the rest."""
+        if task.is_active and task.next_wake_at <= now:
+            task.lease_until = now + self.lease
+        else:
+            task.lease_owner, task.lease_until = "", None
+
+    def _course(self, task: Task, now: datetime) -> Course:
+        workflow = registry.workflows[task.kind]
+        return Course(task, workflow, now, settings.ENGINE_POLL_SECONDS)
+
+    def _beat(self, now: datetime) -> None:
+        if self._last_beat and (now - self._last_beat).total_seconds() < HEARTBEAT_SECONDS:
+            return
+        self._last_beat = now
+        Heartbeat.objects.update_or_create(host=socket.gethostname()[:100], defaults={"at": now})

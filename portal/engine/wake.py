@@ -1,0 +1,58 @@
+"""Wakes: the only thing django-q2 carries. Repeated or lost ones do no harm.
+
+A wake starts a runner in a worker process; it goes on while work is due soon and
+then ends. Each wake sent inside a transaction becomes visible with its commit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django_q.tasks import async_task
+
+if TYPE_CHECKING:
+    from django_q.models import Schedule
+
+# Well below Q_CLUSTER["timeout"], so that the queue never kills a runner at work.
+RUN_SECONDS = 45
+WAKE = "portal.engine.wake.run"
+TICK = "portal.engine.wake.tick"
+
+
+def wake_worker() -> None:
+    """Tell a worker, with the caller's commit, that a task is due."""
+    async_task(WAKE)
+
+
+def run() -> None:
+    """Entry point in a worker: run what is due; ask for another turn if some is left."""
+    from portal.engine.runner import Runner  # the web process never runs it
+
+    if Runner().run(seconds=RUN_SECONDS):
+        wake_worker()
+
+
+def tick() -> None:
+    """Once a minute: the sweep that finds what a lost wake would have left lying."""
+    from portal.engine.ticks import run_ticks
+
+    run_ticks()
+    run()
+
+
+def ensure_tick() -> Schedule:
+    """Make sure the minute's schedule exists, exactly once."""
+    from django_q.models import Schedule
+
+    schedule, _ = Schedule.objects.update_or_create(
+        name="standby tick",
+        defaults={
+            "func": TICK,
+            "schedule_type": Schedule.MINUTES,
+            "minutes": 1,
+            "repeats": -1,
+            "cluster": settings.Q_CLUSTER["name"],
+        },
+    )
+    return schedule

@@ -1,0 +1,37 @@
+"""The ground floor's tables, by concern."""
+
+from portal.models.audit import AuditEntry
+from portal.models.clouds import CloudAccount, DiscoveredServer
+from portal.models.heartbeat import Heartbeat
+from portal.models.notifications import Dismissal, Notification
+from portal.models.resources import Resource
+from portal.models.tasks import Task
+from portal.models.tenancy import (
+    Account,
+    Customer,
+    Infrastructure,
+    Invitation,
+    Organization,
+    Role,
+    RoleGrant,
+    User,
+)
+
+__all__ = [
+    "Account",
+    "AuditEntry",
+    "CloudAccount",
+    "Customer",
+    "DiscoveredServer",
+    "Dismissal",
+    "Heartbeat",
+    "Infrastructure",
+    "Invitation",
+    "Notification",
+    "Organization",
+    "Resource",
+    "Role",
+    "RoleGrant",
+    "Task",
+    "User",
+]

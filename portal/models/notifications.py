@@ -1,0 +1,72 @@
+"""The Notification Center: what happened to an account, seen or dismissed by each person alone."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+
+from portal.models.tasks import Task
+from portal.models.tenancy import Account, User
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def visible_to(self, user: User | AnonymousUser) -> NotificationQuerySet:
+        """Notifications of accounts the user may see, dismissed or not."""
+        return self.filter(account__in=Account.objects.visible_to(user))
+
+    def not_dismissed_by(self, user: User | AnonymousUser) -> NotificationQuerySet:
+        """Leave out what this person has dismissed; others still see it (R162)."""
+        return self.exclude(dismissals__user_id=user.pk)
+
+    def unread_by(self, user: User | AnonymousUser, account: Account) -> NotificationQuerySet:
+        """What the bell counts: this account's, newest not yet dismissed by the user."""
+        return self.filter(account=account).not_dismissed_by(user)
+
+
+class Notification(models.Model):
+    class Level(models.TextChoices):
+        INFO = "info", "Info"
+        WARNING = "warning", "Warning"
+        ERROR = "error", "Error"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, models.CASCADE, related_name="notifications")
+    level = models.CharField(max_length=8, choices=Level.choices)
+    title = models.CharField(max_length=200)
+    body = models.TextField(blank=True)
+    task = models.ForeignKey(Task, models.SET_NULL, null=True, related_name="notifications")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=["account", "-created_at"], name="notification_of_account"),)
+        constraints = (
+            # A task that ends twice because its worker died must not tell twice.
+            models.UniqueConstraint(fields=["task", "title"], name="task_notifies_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Dismissal(models.Model):
+    """One person no longer wants to see one notification."""
+
+    notification = models.ForeignKey(Notification, models.CASCADE, related_name="dismissals")
+    user = models.ForeignKey(User, models.CASCADE, related_name="dismissals")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["notification", "user"], name="dismissed_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} dismissed {self.notification}"

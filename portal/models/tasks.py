@@ -1,0 +1,153 @@
+"""Task: one thing a person or the clock asked for. The row is the truth (engine README)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.models.clouds import CloudAccount
+from portal.models.resources import Resource
+from portal.models.tenancy import Account, User
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from django.contrib.auth.models import AnonymousUser
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def visible_to(self, user: User | AnonymousUser) -> TaskQuerySet:
+        """Tasks of accounts and cloud accounts the user may see."""
+        return self.filter(
+            Q(account__in=Account.objects.visible_to(user))
+            | Q(account=None, cloud_account__in=CloudAccount.objects.visible_to(user))
+        )
+
+    def active(self) -> TaskQuerySet:
+        """Tasks that have not ended."""
+        return self.filter(state__in=Task.ACTIVE)
+
+    def in_widget(self) -> TaskQuerySet:
+        """What the header's widget shows: not ended, or ended and not acknowledged (R161)."""
+        return self.filter(acknowledged_at=None)
+
+
+class Task(models.Model):
+    """A durable piece of work: kind, state, step, what earlier steps learned, when it wakes next."""
+
+    class State(models.TextChoices):
+        """Names as the original shows them (R160)."""
+
+        QUEUED = "queued", "Queued"  # waits for a place at its cloud account
+        RUNNING = "running", "Running"  # its steps run, or wait for the cloud
+        FAILING = "failing", "Failing"  # failed; cleaning up
+        CANCELING = "canceling", "Canceling"  # cancelled; cleaning up
+        DONE = "done", "Done"  # reached its goal
+        FAILED = "failed", "Failed"  # did not, and has cleaned up
+        CANCELED = "canceled", "Canceled"  # was stopped by a person, and has cleaned up
+
+    ACTIVE = (State.QUEUED, State.RUNNING, State.FAILING, State.CANCELING)
+    STARTED = (State.RUNNING, State.FAILING, State.CANCELING)
+
+    class Origin(models.TextChoices):
+        """What asked for it."""
+
+        PERSON = "person", "Person"
+        SCHEDULE = "schedule", "Schedule"
+        SYSTEM = "system", "Standby"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=64)
+    title = models.CharField(max_length=200)
+    subject = models.CharField(max_length=255, blank=True)
+    account = models.ForeignKey(Account, models.PROTECT, null=True, related_name="tasks")
+    cloud_account = models.ForeignKey(CloudAccount, models.PROTECT, null=True, related_name="tasks")
+    resource = models.ForeignKey(Resource, models.PROTECT, null=True, related_name="tasks")
+    # No other exclusive task may be active on the resource.
+    is_exclusive = models.BooleanField(default=False)
+    # The resource is in maintenance mode while this is active.
+    is_maintenance = models.BooleanField(default=False)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)
+    requested_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="requested_tasks"
+    )
+    args = models.JSONField(default=dict)
+    memory = models.JSONField(default=dict)
+    steps = models.JSONField(default=list)
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    step = models.CharField(max_length=64, blank=True)
+    step_started_at = models.DateTimeField(null=True)
+    operation = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveIntegerField(default=0)
+    percent = models.PositiveSmallIntegerField(default=0)
+    message = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    advice = models.TextField(blank=True)
+
+    lease_owner = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    next_wake_at = models.DateTimeField(default=timezone.now)
+    deadline_at = models.DateTimeField()
+
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["resource"],
+                condition=Q(
+                    is_exclusive=True, state__in=["queued", "running", "failing", "canceling"]
+                ),
+                name="one_active_task_per_resource",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["next_wake_at"],
+                condition=Q(state__in=["queued", "running", "failing", "canceling"]),
+                name="task_is_due",
+            ),
+            models.Index(fields=["account", "-created_at"], name="task_of_account"),
+            models.Index(fields=["cloud_account", "-created_at"], name="task_of_cloud_account"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.subject}".strip()
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE
+
+    @property
+    def token(self) -> str:
+        """Names what this task makes at a cloud; the same on every repeat."""
+        return self.id.hex
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Time from the start (or the request, while queued) to the end or to now."""
+        return (self.ended_at or timezone.now()) - (self.started_at or self.created_at)
+
+    @property
+    def requester(self) -> str:
+        """Who asked, as pages show it."""
+        if self.origin != self.Origin.PERSON:
+            return self.get_origin_display()
+        return str(self.requested_by) if self.requested_by else "A former user"
+
+    def step_record(self) -> dict[str, Any] | None:
+        """The record of the step it stands in, if it has begun one."""
+        return self.steps[-1] if self.steps else None

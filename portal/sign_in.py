@@ -1,0 +1,37 @@
+"""Sign-in: closed to self-registration, and every try in the audit trail.
+
+allauth's own hooks are used, as it offers no call of ours to write from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest
+
+from portal.audit import Actor, record
+from portal.models import AuditEntry, User
+
+
+class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """What allauth asks of us."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """People come in by invitation or by staff, never by signing themselves up."""
+        return False
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
+        record(Actor.of(request), "user.signed_in", user)
+        return super().post_login(request, user, **kwargs)
+
+    def logout(self, request: HttpRequest) -> None:
+        actor = Actor.of(request)
+        if actor.user:
+            record(actor, "user.signed_out", actor.user)
+        super().logout(request)
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        email = str(credentials.get("email") or credentials.get("username") or "")
+        record(Actor.of(request), "user.sign_in", result=AuditEntry.Result.FAILED, label=email)
+        super().authentication_failed(request, **credentials)

@@ -1,0 +1,1 @@
+"""The ground floor's pages, by what they are about."""

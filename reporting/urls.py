@@ -1,0 +1,8 @@
+"""Addresses of the reporting app."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+app_name = "reporting"
+urlpatterns: list[URLPattern] = []
