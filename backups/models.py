@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
 from portal.models import Account, Resource, Task, User
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
 
 
 class IllegalTransition(Exception):
@@ -19,7 +16,7 @@ class IllegalTransition(Exception):
 
 
 class BackupQuerySet(models.QuerySet["Backup"]):
-    def visible_to(self, user: User | AnonymousUser) -> BackupQuerySet:
+    def visible_to(self, user: User) -> BackupQuerySet:
         """Backups of accounts the user may see."""
         return self.filter(resource__account__in=Account.objects.visible_to(user))
 

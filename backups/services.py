@@ -18,7 +18,7 @@ REFERENCE_MINUTES = (5, 10)
 
 
 def estimate_minutes(size_bytes: int) -> tuple[int, int]:
-    """Return the least and most minutes a copy of this size should take while powered off (R024)."""
+    """Return the least and most minutes a copy should take while powered off (R024)."""
     scale = size_bytes / REFERENCE_BYTES
     low, high = REFERENCE_MINUTES
     return max(1, round(low * scale)), max(2, round(high * scale))
@@ -128,7 +128,8 @@ def delete_backup(actor: Actor, backup: Backup) -> Task:
     resource, before = backup.resource, backup.status
     if not backup.may_delete:
         raise Refused(f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}.")
-    assert backup.task is not None  # every backup was made by a task
+    if backup.task is None:
+        raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
     task = engine.start(
         "delete_backup",
         title=f"Delete backup of {_label(resource)}",

@@ -46,7 +46,7 @@ def _look_at_server(job: Job) -> Learned:
             advice="Request it again and accept that the server is powered off.",
         )
     power = PowerState.OFF if server.power == PowerState.OFF else PowerState.ON
-    return {"power": power, "size": server.size_bytes}
+    return {"power": str(power), "size": server.size_bytes}
 
 
 def _shut_down(job: Job) -> Operation | None:
@@ -73,7 +73,7 @@ def _note_power(state: str) -> engine.Save:
     def save(task: Task, learned: Learned) -> Learned:
         """Mirror the power state while the task holds the server."""
         now = timezone.now()
-        resources = Resource.objects.filter(pk=task.resource_id)
+        resources = Resource.objects.filter(tasks=task)
         resources.exclude(power_state=state).update(power_state=state, power_changed_at=now)
         return learned
 
@@ -81,10 +81,8 @@ def _note_power(state: str) -> engine.Save:
 
 
 def _save_look(task: Task, learned: Learned) -> Learned:
-    _note_power(str(learned["power"]))(task, learned)
-    return {key: value for key, value in learned.items() if key != "power"} | {
-        "power": str(learned["power"])
-    }
+    _note_power(learned["power"])(task, learned)
+    return learned
 
 
 LOOK = Step("look", "Check the server", _look_at_server, save=_save_look)
@@ -314,5 +312,6 @@ class DeleteBackup(Workflow):
 
 
 def _tell(task: Task, level: str, title: str, body: str) -> None:
-    assert task.account is not None  # tasks of backups belong to an account
+    if task.account is None:
+        raise ValueError(f"task {task.pk} of a backup has no account")
     tell(task.account, level, title, body, task=task)

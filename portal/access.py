@@ -138,7 +138,7 @@ def account_view(
 
 
 def cloud_account_view(*, manage: bool) -> Callable[[Callable[..., HttpResponseBase]], View]:
-    """Views of one cloud account (``<uuid:cloud_account>``): 404 unless visible, 403 unless managed."""
+    """Views of one cloud account: 404 unless visible, 403 unless managed (if asked)."""
 
     def decorate(view: Callable[..., HttpResponseBase]) -> View:
         @wraps(view)
@@ -152,7 +152,7 @@ def cloud_account_view(*, manage: bool) -> Callable[[Callable[..., HttpResponseB
             managed = CloudAccount.objects.managed_by(request.user)
             if manage and not managed.filter(pk=found.pk).exists():
                 raise PermissionDenied(
-                    "It is registered above your organization. A Customer Administrator may do this."
+                    "It is registered above your organization; this needs a Customer Administrator."
                 )
             return view(request, found, *args, **kwargs)
 

@@ -62,7 +62,7 @@ def record(
     label: str = "",
     **detail: Any,
 ) -> AuditEntry:
-    """Append an entry. ``action`` is dotted, object first: ``backup.restored``. No secrets in ``detail``."""
+    """Append an entry. ``action`` is dotted, object first. No secrets in ``detail``."""
     account = account or _account_of(target)
     customer, organization = _branch_of(target, account)
     return AuditEntry.objects.create(

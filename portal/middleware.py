@@ -14,7 +14,7 @@ _ACCEPTED = re.compile(r"^[A-Za-z0-9-]{8,64}$")
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id: the proxy's ``X-Request-ID`` when it is well formed, else a new one."""
+    """Give each request an id: the proxy's ``X-Request-ID`` if well formed, else a new one."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """A service refuses. ``str()`` is a sentence for the person; ``field`` names the form field, or "".
+    """A service refuses. ``str()`` is a sentence for the person.
 
+    ``field`` names the form field it is about, or "".
     Nothing has been changed when it is raised.
     """
 

@@ -95,9 +95,8 @@ FORM_RENDERER = "portal.forms.StandbyRenderer"
 
 def _database() -> dict[str, Any]:
     """Return the default database, with what each backend needs to be safe under many writers."""
-    config: dict[str, Any] = env.db_url(
-        "DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'standby.sqlite3'}"
-    )
+    url = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'standby.sqlite3'}"
+    config: dict[str, Any] = env.db_url_config(url)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",

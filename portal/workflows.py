@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
@@ -19,6 +20,13 @@ from portal.models import CloudAccount, DiscoveredServer, Resource, Task
 KEPT_SYNCHRONISATIONS = 20
 
 
+def _cloud_account(task: Task) -> UUID:
+    """The cloud account's key; these tasks always have one."""
+    if task.cloud_account_id is None:
+        raise ValueError(f"task {task.pk} has no cloud account")
+    return task.cloud_account_id
+
+
 def _identify(job: Job) -> Learned:
     identity = job.cloud.identify()
     return {
@@ -30,7 +38,7 @@ def _identify(job: Job) -> Learned:
 
 def _save_identity(task: Task, learned: Learned) -> Learned:
     now = timezone.now()
-    CloudAccount.objects.filter(pk=task.cloud_account_id).update(
+    CloudAccount.objects.filter(pk=_cloud_account(task)).update(
         identity=learned["identity"][:200],
         version=learned["version"][:100],
         health=CloudAccount.Health.REACHABLE,
@@ -59,13 +67,14 @@ def _list_inventory(job: Job) -> Learned:
 def _save_inventory(task: Task, learned: Learned) -> Learned:
     inventory: Inventory = learned["inventory"]
     now = timezone.now()
-    _mirror_servers(task.cloud_account_id, inventory)
-    _refresh_resources(task.cloud_account_id, inventory)
-    CloudAccount.objects.filter(pk=task.cloud_account_id).update(synced_at=now)
+    cloud_account = _cloud_account(task)
+    _mirror_servers(cloud_account, inventory)
+    _refresh_resources(cloud_account, inventory)
+    CloudAccount.objects.filter(pk=cloud_account).update(synced_at=now)
     return {"servers": len(inventory.servers), "volumes": len(inventory.volumes)}
 
 
-def _mirror_servers(cloud_account: object, inventory: Inventory) -> None:
+def _mirror_servers(cloud_account: UUID, inventory: Inventory) -> None:
     """Make the table of discovered servers equal to what the cloud has."""
     now = timezone.now()
     rows = [
@@ -94,8 +103,8 @@ def _mirror_servers(cloud_account: object, inventory: Inventory) -> None:
     DiscoveredServer.objects.filter(cloud_account=cloud_account, seen_at__lt=now).delete()
 
 
-def _refresh_resources(cloud_account: object, inventory: Inventory) -> None:
-    """Bring assigned resources up to date. One under an exclusive task keeps what the task wrote."""
+def _refresh_resources(cloud_account: UUID, inventory: Inventory) -> None:
+    """Bring assigned resources up to date, but not those a task is writing about."""
     now = timezone.now()
     found = {server.id: server for server in inventory.servers}
     busy = Task.objects.active().filter(resource=OuterRef("pk"), is_exclusive=True)
@@ -145,7 +154,7 @@ class InventorySync(Workflow):
 
 @every_minute
 def sync_due_inventories() -> None:
-    """Start a synchronisation for each cloud account whose mirror is older than INVENTORY_MINUTES."""
+    """Synchronise each cloud account whose mirror is older than INVENTORY_MINUTES."""
     old = timezone.now() - timedelta(minutes=settings.INVENTORY_MINUTES)
     syncing = Task.objects.active().filter(kind=InventorySync.kind, cloud_account=OuterRef("pk"))
     due = CloudAccount.objects.filter(Q(synced_at=None) | Q(synced_at__lt=old), ~Exists(syncing))

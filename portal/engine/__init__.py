@@ -1,4 +1,4 @@
-"""Durable workflows over Task. Knows nothing of backups. README.md beside this file has the promises.
+"""Durable workflows over Task. Knows nothing of backups. README.md has the promises.
 
 Apps use: `start`, `cancel`, `after`, `register`, and the parts of `workflow`.
 """

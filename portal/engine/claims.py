@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, Value, When, Window
@@ -27,7 +28,7 @@ CHECKPOINT = (
 
 
 def admit(now: datetime) -> None:
-    """Let queued tasks start, as far as their cloud account's limit allows, in turn between accounts."""
+    """Let queued tasks start within their cloud account's limit, in turn between accounts."""
     queued = Task.objects.filter(state=State.QUEUED)
     if not queued.exists():
         return
@@ -71,9 +72,8 @@ def claim(owner: str, now: datetime, lease: timedelta, limit: int) -> list[Task]
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True, of=("self",))
         ids = list(due.values_list("pk", flat=True)[:limit])
-        crashed = When(~Q(lease_owner=""), then=F("crashes") + 1)
         Task.objects.filter(pk__in=ids).update(
-            crashes=Case(crashed, default=F("crashes")),
+            crashes=F("crashes") + Case(When(lease_owner="", then=0), default=1),
             lease_owner=Value(owner),
             lease_until=now + lease,
         )
@@ -85,16 +85,17 @@ def renew(owner: str, until: datetime) -> None:
     Task.objects.filter(lease_owner=owner).update(lease_until=until)
 
 
-def checkpoint(tasks: Sequence[Task], owner: str) -> set[object]:
+def checkpoint(tasks: Sequence[Task], owner: str) -> set[UUID]:
     """Write what the engine changed, one statement for all; return ids whose lease was lost."""
     if not tasks:
         return set()
-    fields = [Task._meta.get_field(name) for name in CHECKPOINT]
+    fields = [field for field in Task._meta.concrete_fields if field.name in CHECKPOINT]
     quote = connection.ops.quote_name
     columns = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
     key = Task._meta.pk
+    # Names of our own table, quoted; every value travels apart.
     sql = (
-        f"UPDATE {quote(Task._meta.db_table)} SET {columns} "
+        f"UPDATE {quote(Task._meta.db_table)} SET {columns} "  # noqa: S608
         f"WHERE {quote('id')} = %s AND {quote('lease_owner')} = %s"
     )
     rows = [
@@ -111,7 +112,7 @@ def checkpoint(tasks: Sequence[Task], owner: str) -> set[object]:
     return {task.pk for task in tasks} - held
 
 
-def _held(owner: str, tasks: Sequence[Task]) -> set[object]:
+def _held(owner: str, tasks: Sequence[Task]) -> set[UUID]:
     """Ids still leased to the owner, locked until the transaction ends."""
     rows = Task.objects.filter(pk__in=[task.pk for task in tasks], lease_owner=owner)
     return set(rows.select_for_update().values_list("pk", flat=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
+from uuid import UUID
 
 from portal.clouds import connect
 from portal.clouds.api import (
@@ -27,9 +28,9 @@ class Connections:
     """Drivers by cloud account. Used by the runner's own thread; the drivers by all."""
 
     def __init__(self) -> None:
-        self._accounts: dict[object, CloudAccount] = {}
-        self._clouds: dict[object, tuple[Connection, Cloud]] = {}
-        self._noted: dict[object, Event] = {}
+        self._accounts: dict[UUID, CloudAccount] = {}
+        self._clouds: dict[UUID, tuple[Connection, Cloud]] = {}
+        self._noted: dict[UUID, Event] = {}
 
     def refresh(self, tasks: Iterable[Task], now: datetime) -> None:
         """Read the cloud accounts of these tasks anew; credentials may have changed."""

@@ -93,8 +93,11 @@ class Course:
     # Beginning
 
     def resume(self) -> None:
-        """After a claim: begin, notice a wish to cancel, a passed deadline, a step that kills workers."""
+        """After a claim: begin; notice a cancel, a passed deadline, a step that kills workers."""
         task = self.task
+        if task.step and not self.workflow.has(task.step):
+            self._step_is_gone()
+            return
         may_cancel = self.workflow.may_cancel(task)
         if task.state == State.RUNNING and task.cancel_requested_at and may_cancel:
             self._close_step("canceled")
@@ -109,6 +112,16 @@ class Course:
             self._fail(CloudError(f"The worker died {task.crashes} times at this step."))
         elif not task.step:
             self._begin_next(0)
+
+    def _step_is_gone(self) -> None:
+        """A release dropped the step this task stands in: clean up, from the start of it."""
+        gone = self.task.step
+        self._close_step("failed", "This release no longer has the step.")
+        self.task.step = ""
+        if self.is_cleaning:
+            self._begin_next(0)
+        else:
+            self._fail(CloudError(f"This release no longer has the step “{gone}”."))
 
     # Events
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -114,13 +115,14 @@ class Runner:
     def _must_resume(self, task: Task, now: datetime) -> bool:
         is_running = task.state == Task.State.RUNNING
         overdue = task.cancel_requested_at or now >= task.deadline_at or task.crashes
-        return not task.step or bool(is_running and overdue)
+        is_known = registry.workflows[task.kind].has(task.step)
+        return not is_known or bool(is_running and overdue)
 
     # Calls, in threads
 
     def _send(self, tasks: Sequence[Task]) -> None:
-        """Start the calls: one poll for all waiting operations of a cloud account, one each otherwise."""
-        polls: dict[object, list[Task]] = defaultdict(list)
+        """Start the calls: one poll for all that wait at a cloud account, one each otherwise."""
+        polls: dict[UUID | None, list[Task]] = defaultdict(list)
         for task in tasks:
             if task.operation:
                 polls[task.cloud_account_id].append(task)
@@ -133,20 +135,14 @@ class Runner:
 
     def _start_call(self, task: Task) -> None:
         course = self._course(task, self.clock.now())
-        try:
-            step = course.step
-        except KeyError as error:  # a release dropped the step this task stands in
-            self.in_flight += 1
-            self.outcomes.put([Outcome(task, CloudError(str(error)))])
-            return
         self.in_flight += 1
-        self.pool.submit(self._call, task, step, course.job(self.connections.cloud(task)))
+        self.pool.submit(self._call, task, course.step, course.job(self.connections.cloud(task)))
 
     def _poll(self, tasks: list[Task], cloud: Cloud) -> None:
         events: dict[str, Event]
         try:
             events = dict(cloud.progress([task.operation for task in tasks]))
-        except Exception as error:  # noqa: BLE001  # becomes each task's error, see Course
+        except Exception as error:  # becomes each task's error, see Course
             events = {task.operation: error for task in tasks}
         missing = Progress(Progress.RUNNING)
         self.outcomes.put([Outcome(task, events.get(task.operation, missing)) for task in tasks])
@@ -156,7 +152,7 @@ class Runner:
         try:
             answer = step.reach(job)
             event = answer if isinstance(answer, Operation) else Reached(answer or {})
-        except Exception as error:  # noqa: BLE001  # becomes the task's error, see Course
+        except Exception as error:  # becomes the task's error, see Course
             event = error
         self.outcomes.put([Outcome(task, event)])
 

@@ -1,4 +1,4 @@
-"""What the clock sets off once a minute. Each must be cheap when nothing is due, and safe to repeat."""
+"""What the clock sets off once a minute: cheap when nothing is due, safe to repeat."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Job:
 
 
 class Later(Exception):
-    """Raised by a step that must look again in ``seconds``, without a cloud operation to wait for."""
+    """Raised by a step that must look again in ``seconds``, with no operation to wait for."""
 
     def __init__(self, seconds: float, message: str = "") -> None:
         super().__init__(message)
@@ -101,8 +101,12 @@ class Workflow:
         """Start the same thing again; None where that cannot help."""
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether a step of that name exists; a release may have dropped it."""
+        return any(step.name == name for step in (*self.steps, *self.cleanup))
+
     def find(self, name: str) -> Step:
-        """Return the step of that name, of either phase. KeyError if a release dropped it."""
+        """Return the step of that name, of either phase; KeyError when there is none."""
         for step in (*self.steps, *self.cleanup):
             if step.name == name:
                 return step

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.db import models
 from django.utils import timezone
 
 from portal.models.tenancy import Account, Customer, Organization, User
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    def visible_to(self, user: User | AnonymousUser) -> AuditQuerySet:
+    def visible_to(self, user: User) -> AuditQuerySet:
         """Entries about accounts the user may see."""
         return self.filter(account__in=Account.objects.visible_to(user))
 

@@ -1,9 +1,8 @@
-"""Cloud accounts: how we reach a customer's clusters and subscriptions, and what was found there."""
+"""Cloud accounts: how we reach clusters and subscriptions, and what was found there."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -21,19 +20,16 @@ from portal.models.tenancy import (
 )
 from portal.secret_field import SecretField
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
 
 class CloudAccountQuerySet(models.QuerySet["CloudAccount"]):
-    def visible_to(self, user: User | AnonymousUser) -> CloudAccountQuerySet:
-        """Those a Customer or Organization Administrator within reach may list and use (R111, R112).
+    def visible_to(self, user: User) -> CloudAccountQuerySet:
+        """Those an administrator within reach may list and use (R111, R112).
 
         Registered on a customer: its administrators and those of its organizations.
         Registered on an organization: that organization's administrators and the customer's.
         Account Administrators, support and auditors see none.
         """
-        grants = RoleGrant.objects.filter(user_id=user.pk)
+        grants = RoleGrant.objects.filter(user=user)
         customers = grants.filter(role=Role.CUSTOMER_ADMINISTRATOR).values("customer")
         organizations = grants.filter(role=Role.ORGANIZATION_ADMINISTRATOR)
         return self.filter(
@@ -42,9 +38,9 @@ class CloudAccountQuerySet(models.QuerySet["CloudAccount"]):
             | Q(organization__in=organizations.values("organization"))
         )
 
-    def managed_by(self, user: User | AnonymousUser) -> CloudAccountQuerySet:
+    def managed_by(self, user: User) -> CloudAccountQuerySet:
         """Those the user may change: the ones registered within their own scope."""
-        grants = RoleGrant.objects.filter(user_id=user.pk)
+        grants = RoleGrant.objects.filter(user=user)
         customers = grants.filter(role=Role.CUSTOMER_ADMINISTRATOR).values("customer")
         organizations = grants.filter(role=Role.ORGANIZATION_ADMINISTRATOR).values("organization")
         return self.filter(Q(customer__in=customers) | Q(organization__in=organizations))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
@@ -11,20 +10,17 @@ from django.utils import timezone
 from portal.models.tasks import Task
 from portal.models.tenancy import Account, User
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
-    def visible_to(self, user: User | AnonymousUser) -> NotificationQuerySet:
+    def visible_to(self, user: User) -> NotificationQuerySet:
         """Notifications of accounts the user may see, dismissed or not."""
         return self.filter(account__in=Account.objects.visible_to(user))
 
-    def not_dismissed_by(self, user: User | AnonymousUser) -> NotificationQuerySet:
+    def not_dismissed_by(self, user: User) -> NotificationQuerySet:
         """Leave out what this person has dismissed; others still see it (R162)."""
-        return self.exclude(dismissals__user_id=user.pk)
+        return self.exclude(dismissals__user=user)
 
-    def unread_by(self, user: User | AnonymousUser, account: Account) -> NotificationQuerySet:
+    def unread_by(self, user: User, account: Account) -> NotificationQuerySet:
         """What the bell counts: this account's, newest not yet dismissed by the user."""
         return self.filter(account=account).not_dismissed_by(user)
 

@@ -12,13 +12,11 @@ from portal.models.clouds import CloudAccount
 from portal.models.tenancy import Account, User
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
     from portal.models.tasks import Task
 
 
 class ResourceQuerySet(models.QuerySet["Resource"]):
-    def visible_to(self, user: User | AnonymousUser) -> ResourceQuerySet:
+    def visible_to(self, user: User) -> ResourceQuerySet:
         """Resources of accounts the user may see."""
         return self.filter(account__in=Account.objects.visible_to(user))
 

@@ -16,11 +16,9 @@ from portal.models.tenancy import Account, User
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from django.contrib.auth.models import AnonymousUser
-
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    def visible_to(self, user: User | AnonymousUser) -> TaskQuerySet:
+    def visible_to(self, user: User) -> TaskQuerySet:
         """Tasks of accounts and cloud accounts the user may see."""
         return self.filter(
             Q(account__in=Account.objects.visible_to(user))
@@ -37,7 +35,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
 
 class Task(models.Model):
-    """A durable piece of work: kind, state, step, what earlier steps learned, when it wakes next."""
+    """A durable piece of work: its state, its step, what was learned, when it wakes next."""
 
     class State(models.TextChoices):
         """Names as the original shows them (R160)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import zoneinfo
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
@@ -12,9 +12,6 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
 
 
 class Infrastructure(models.TextChoices):
@@ -72,9 +69,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
-    def administered_by(self, user: User | AnonymousUser) -> CustomerQuerySet:
+    def administered_by(self, user: User) -> CustomerQuerySet:
         """Customers of which the user is a Customer Administrator."""
-        grants = RoleGrant.objects.filter(user_id=user.pk, role=Role.CUSTOMER_ADMINISTRATOR)
+        grants = RoleGrant.objects.filter(user=user, role=Role.CUSTOMER_ADMINISTRATOR)
         return self.filter(pk__in=grants.values("customer"))
 
 
@@ -89,9 +86,9 @@ class Customer(models.Model):
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
-    def administered_by(self, user: User | AnonymousUser) -> OrganizationQuerySet:
+    def administered_by(self, user: User) -> OrganizationQuerySet:
         """Organizations the user administers, directly or through the customer."""
-        grants = RoleGrant.objects.filter(user_id=user.pk)
+        grants = RoleGrant.objects.filter(user=user)
         direct = grants.filter(role=Role.ORGANIZATION_ADMINISTRATOR).values("organization")
         above = grants.filter(role=Role.CUSTOMER_ADMINISTRATOR).values("customer")
         return self.filter(Q(pk__in=direct) | Q(customer__in=above))
@@ -118,9 +115,9 @@ class Organization(models.Model):
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
-    def visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
+    def visible_to(self, user: User) -> AccountQuerySet:
         """Accounts that any grant of the user reaches."""
-        grants = RoleGrant.objects.filter(user_id=user.pk)
+        grants = RoleGrant.objects.filter(user=user)
         return self.filter(
             Q(pk__in=grants.exclude(account=None).values("account"))
             | Q(organization__in=grants.exclude(organization=None).values("organization"))
@@ -214,7 +211,8 @@ class ScopedRole(models.Model):
     def scope(self) -> Customer | Organization | Account:
         """The one thing this role is granted on."""
         scope = self.customer or self.organization or self.account
-        assert scope is not None  # the database holds it
+        if scope is None:
+            raise ValueError("a role without a scope")
         return scope
 
     def clean(self) -> None:
@@ -259,7 +257,7 @@ class RoleGrant(ScopedRole):
 
 
 class Invitation(ScopedRole):
-    """A role offered by mail to somebody who may not have a user yet. Only a hash of the link is kept."""
+    """A role offered by mail. Only a hash of the link is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField()
