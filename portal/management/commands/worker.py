@@ -1,0 +1,47 @@
+"""manage.py worker: run the durable tasks of this deployment, any number of machines at once."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
+
+from portal.engine.wake import ensure_tick, wake_worker
+from portal.processes.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Run the worker: a django-q2 cluster and the supervisor that keeps it whole."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=10.0,
+            metavar="SECONDS",
+            help="how long work at hand may take when the worker is told to end (default 10)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        command = [sys.executable, sys.argv[0], "qcluster"]
+        Supervisor(command, prepare, options["grace"]).run()
+
+
+def prepare() -> bool:
+    """Make sure of the minute's tick and leave a wake; false while the database is away."""
+    try:
+        ensure_tick()
+        wake_worker()
+    except DatabaseError as error:
+        log.warning("worker waits for the database", error=str(error))
+        return False
+    finally:
+        # The supervisor needs it for this moment only, and would not notice it breaking.
+        connections.close_all()
+    return True

@@ -1,0 +1,77 @@
+"""Fixtures for every test: the browser, and the environment of real processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium"
+
+
+def find_chromium() -> str | None:
+    """Return the path of the system's Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in a folder by the folder's name; skip browser tests without a browser."""
+    skip = None if find_chromium() else pytest.mark.skip(reason=NO_CHROMIUM)
+    for item in items:
+        folders = item.path.parts
+        if "processes" in folders:
+            item.add_marker(pytest.mark.processes)
+        if "browser" in folders:
+            item.add_marker(pytest.mark.browser)
+            if skip:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Launch the system's Chromium; root may run it only without its sandbox."""
+    options = ["--disable-dev-shm-usage", "--disable-gpu"]
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")
+    return browser_type_launch_args | {"executable_path": find_chromium(), "args": options}
+
+
+@pytest.fixture
+def database_url(transactional_db: None) -> str:
+    """The test database's DATABASE_URL, for processes that share it with the test."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    base, _, query = os.environ["TEST_DATABASE_URL"].partition("?")
+    return f"{base.rpartition('/')[0]}/{name}?{query}"
+
+
+@pytest.fixture
+def process_environment(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment for real processes of the product that share the test's database."""
+    return os.environ | {
+        "DATABASE_URL": database_url,
+        "STANDBY_DATA_DIR": str(tmp_path / "var"),
+        "CONN_MAX_AGE": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A list for processes a test starts; whatever is left in it is killed at the end."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
