@@ -79,7 +79,7 @@ def _usable_binaries(home: Path, user: str | None) -> Path:
     # pginstall is version 16, pginstall18 is 18.
     newest = max(Path(spec.origin).parent.glob("pginstall*"), key=lambda path: path.name)
     binaries = newest / "bin"
-    command = [binaries / "postgres", "--version"]
+    command = [str(binaries / "postgres"), "--version"]
     try:
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     except PermissionError:
@@ -90,7 +90,7 @@ def _usable_binaries(home: Path, user: str | None) -> Path:
 
 
 def _initialise(binaries: Path, home: Path, user: str | None) -> None:
-    command = [binaries / "initdb", "-D", home / "data", "-U", "standby", "-E", "UTF8"]
+    command = [str(binaries / "initdb"), "-D", str(home / "data"), "-U", "standby", "-E", "UTF8"]
     command += ["--auth=trust", "--no-locale", "--no-sync", "--no-instructions"]
     done = subprocess.run(
         command,

@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # the deployment is checked by `check` and doctor; restarts are quick
     help = "Run the worker: a django-q2 cluster and the supervisor that keeps it whole."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        command = [sys.executable, sys.argv[0], "qcluster"]
+        command = [sys.executable, sys.argv[0], "qcluster", "--skip-checks"]
         Supervisor(command, prepare, options["grace"]).run()
 
 
