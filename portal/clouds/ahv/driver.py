@@ -1,0 +1,153 @@
+"""Nutanix AHV, by way of one Prism Element and its REST API v2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from portal.clouds.ahv import copies, restore, wire
+from portal.clouds.ahv.cluster import Cluster, busy_with
+from portal.clouds.ahv.copies import Made
+from portal.clouds.ahv.http import PrismSession
+from portal.clouds.ahv.operations import GUEST_OFF, Operations
+from portal.clouds.api import (
+    CloudRefused,
+    Connection,
+    Copy,
+    Identity,
+    Inventory,
+    Mark,
+    Operation,
+    PowerState,
+    Progress,
+    Server,
+    SignInRefused,
+)
+
+# The last generation of AOS this driver was made for: v2.0 is legacy, v4 succeeds it.
+NEWEST_AOS = 6
+
+
+class AhvCloud:
+    """`Cloud` for one AHV cluster. Secrets: ``username`` and ``password`` of a Cluster Admin."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._http = PrismSession(connection)
+        self._cluster = Cluster(self._http)
+        self._operations = Operations(self._cluster)
+
+    def identify(self) -> Identity:
+        """GET /cluster. Tries the password even if it was refused a moment ago."""
+        self._http.forget_refusal()
+        answer = self._cluster.describe()
+        cluster = wire.obj(answer.body)
+        _check_kind(answer.headers.get("X-Ntnx-Env", ""), cluster)
+        version = wire.text(cluster, "version")
+        return Identity(
+            id=wire.text(cluster, "uuid"),
+            name=wire.text(cluster, "name"),
+            version=version,
+            warnings=tuple(_warnings(cluster, version)),
+        )
+
+    def inventory(self) -> Inventory:
+        servers = [vm.to_server() for vm in self._cluster.vms() if not vm.is_ours]
+        volumes = [wire.volume(item) for item in self._cluster.volume_groups()]
+        return Inventory(
+            tuple(servers), tuple(found for found in volumes if not wire.is_our_volume(found))
+        )
+
+    def server(self, server_id: str) -> Server:
+        return self._cluster.vm(server_id).to_server()
+
+    def progress(self, operations: Sequence[str]) -> Mapping[str, Progress]:
+        return self._operations.progress(operations)
+
+    def ensure_shut_down(self, server_id: str) -> Operation | None:
+        """ACPI_SHUTDOWN. Its task ends when the signal is delivered (reference 3.4), so the
+        operation watches the power state; asked again meanwhile, it signals again."""
+        tasks = self._cluster.running_tasks()
+        if self._cluster.vm(server_id).power == PowerState.OFF:
+            return None
+        if busy := busy_with(tasks, server_id):
+            return busy
+        if self._turn(server_id, PowerState.OFF, "ACPI_SHUTDOWN", "") is None:
+            return None
+        return Operation(f"{GUEST_OFF}{server_id}", "Waiting for the guest to shut down")
+
+    def ensure_off(self, server_id: str) -> Operation | None:
+        return self._ensure_power(server_id, PowerState.OFF, "OFF", "Powering off")
+
+    def ensure_on(self, server_id: str) -> Operation | None:
+        return self._ensure_power(server_id, PowerState.ON, "ON", "Powering on")
+
+    def _ensure_power(
+        self, server_id: str, goal: PowerState, transition: str, message: str
+    ) -> Operation | None:
+        tasks = self._cluster.running_tasks()
+        power = self._cluster.vm(server_id).power
+        if busy := busy_with(tasks, server_id):
+            return busy
+        return None if power == goal else self._turn(server_id, goal, transition, message)
+
+    def _turn(
+        self, server_id: str, goal: PowerState, transition: str, message: str
+    ) -> Operation | None:
+        """Change the power. None: it was refused because it changed by itself meanwhile."""
+        try:
+            return self._cluster.set_power(server_id, transition, message)
+        except SignInRefused:
+            raise
+        except CloudRefused:
+            if self._cluster.vm(server_id).power == goal:
+                return None
+            raise
+
+    def ensure_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Clone the VM. The clone is a whole VM with NICs of its own, and is never started."""
+        made = copies.ensure(self._cluster, server_id, Made.copy(token), mark)
+        return made if isinstance(made, Operation) else made.to_copy()
+
+    def find_copy(self, copy_id: str) -> Copy:
+        return self._cluster.vm(copy_id).to_copy()
+
+    def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
+        return copies.ensure_none(self._cluster, Made.copy(token), copy_id)
+
+    def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return restore.ensure_undo(self._cluster, server_id, token, mark)
+
+    def ensure_restored(self, server_id: str, copy_id: str, token: str) -> Operation | None:
+        return restore.ensure_restored(self._cluster, server_id, copy_id, token)
+
+    def ensure_undone(self, server_id: str, token: str) -> Operation | None:
+        return restore.ensure_undone(self._cluster, server_id, token)
+
+    def ensure_no_undo(self, token: str) -> Operation | None:
+        return restore.ensure_no_undo(self._cluster, token)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _check_kind(environment: str, cluster: Mapping[str, object]) -> None:
+    """Refuse what is no AHV cluster; a cluster that does not name its hypervisors passes."""
+    if environment.upper() == "PC":
+        raise CloudRefused(
+            "This is Prism Central, which manages clusters; Standby needs one cluster.",
+            advice="Give the address of the cluster itself (Prism Element).",
+        )
+    hypervisors = cluster.get("hypervisor_types")
+    if isinstance(hypervisors, list) and hypervisors and "kKvm" not in hypervisors:
+        raise CloudRefused(f"This cluster runs {', '.join(map(str, hypervisors))}, not AHV.")
+    if not wire.text(cluster, "uuid"):
+        raise CloudRefused("What answers is not a Prism Element cluster: it names no uuid.")
+
+
+def _warnings(cluster: Mapping[str, object], version: str) -> list[str]:
+    warnings = []
+    if cluster.get("is_upgrade_in_progress"):
+        warnings.append("An upgrade is in progress: expect interruptions until it has ended.")
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) > NEWEST_AOS:
+        warnings.append(f"AOS {version} is newer than what was tested; API v2 is legacy there.")
+    return warnings
