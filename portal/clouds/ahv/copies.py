@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from portal.clouds.ahv import wire
 from portal.clouds.ahv.cluster import Cluster, busy_with, wait_for
 from portal.clouds.ahv.wire import PREFIX, Task, Vm
-from portal.clouds.api import CloudRefused, Mark, NotFound, Operation, SignInRefused
+from portal.clouds.api import CloudRefused, Mark, Operation, SignInRefused
 
 NAMESPACE = UUID("5f0c6a53-77c5-4b0e-9a86-2d0b7c1f6d1e")
 # The limit of a description is unknown (reference 3.5): of the inherited text, no more.
@@ -136,11 +136,9 @@ def _surely_ours(vm: Vm) -> Vm:
 def _delete(cluster: Cluster, vm: Vm) -> Operation | None:
     try:
         return cluster.delete_vm(vm.uuid)
-    except NotFound:
-        return None
     except SignInRefused:
         raise
-    except CloudRefused:
+    except CloudRefused:  # gone meanwhile, by 404 or by 500?
         if cluster.find_vm(vm.uuid) is None:
             return None
         raise

@@ -28,7 +28,7 @@ NEWEST_AOS = 6
 
 
 class AhvCloud:
-    """`Cloud` for one AHV cluster. Secrets: ``username`` and ``password`` of a Cluster Admin."""
+    """`Cloud` for one AHV cluster. Secrets: ``user`` and ``password`` of a Cluster Admin."""
 
     def __init__(self, connection: Connection) -> None:
         self._http = PrismSession(connection)

@@ -90,7 +90,7 @@ class PrismSession:
     ) -> None:
         self._connection = connection
         self._monotonic = monotonic
-        self._user = connection.secrets.get("username", "")
+        self._user = connection.secrets.get("user", "")
         password = connection.secrets.get("password", "")
         self._basic = "Basic " + base64.b64encode(f"{self._user}:{password}".encode()).decode()
         self._timeouts = (connection.connect_timeout, connection.read_timeout)
