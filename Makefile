@@ -28,7 +28,8 @@ help: ## Show this list
 .PHONY: run
 run: ## Start the demo on 127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C ends it
 	$(call set_up,demo)
-	@PORT=$(PORT) $(PYTHON) manage.py demo
+	@STANDBY_DEMO=true PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=portal.settings PORT=$(PORT) \
+		$(PYTHON) manage.py demo
 
 .PHONY: test
 test: ## Run the whole test suite, on SQLite and on PostgreSQL

@@ -43,6 +43,7 @@ class ProcessGroup:
         """
         self._when_ended = when_ended
         self._ended = threading.Event()
+        self._lock = threading.Lock()
         # Ours alone: Python marks the writing end to be closed in every child.
         self._guard = subprocess.Popen(  # noqa: S603 (a constant)
             ["/bin/sh", "-c", _GUARD], stdin=subprocess.PIPE, process_group=0
@@ -102,8 +103,9 @@ class ProcessGroup:
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
-        first = not self._ended.is_set()
-        self._ended.set()
+        with self._lock:
+            first = not self._ended.is_set()
+            self._ended.set()
         told = self._when_ended
         if first and told is not None:
             told()

@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    requires_system_checks = ()  # the deployment is checked by `check` and doctor; restarts are quick
+    # `check --deploy` and doctor look at a deployment; a worker has to be up quickly.
+    requires_system_checks = ()
     help = "Run the worker: a django-q2 cluster and the supervisor that keeps it whole."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
