@@ -28,6 +28,8 @@ class Cluster:
 
     def __init__(self, http: PrismSession) -> None:
         self.http = http
+        # Whether it was seen to give a clone the uuid we chose (3.3, mark S).
+        self.honours_uuids = False
 
     # Looking
 
@@ -43,6 +45,7 @@ class Cluster:
         if name:
             params["filter"] = f"vm_name=={name}"
         found = [wire.vm(item) for item in wire.entities(self.http.get("/vms", **params).body)]
+        self._learn(vm.uuid for vm in found if vm.is_ours)
         return [vm for vm in found if not name or vm.name == name]
 
     def vm(self, uuid: str) -> Vm:
@@ -88,7 +91,13 @@ class Cluster:
         body = {"include_completed": False, "count": ALL}
         listed = wire.entities(self.http.post("/tasks/list", body).body)
         tasks = [wire.task(item) for item in listed]
-        return [task for task in tasks if task.progress.state == task.progress.RUNNING]
+        running = [task for task in tasks if task.progress.state == task.progress.RUNNING]
+        self._learn(uuid for task in running for uuid in task.entities)
+        return running
+
+    def _learn(self, uuids: Iterable[str]) -> None:
+        if not self.honours_uuids:
+            self.honours_uuids = any(map(wire.is_given_uuid, uuids))
 
     def ended_tasks(self, uuids: Sequence[str]) -> list[Task]:
         """POST /tasks/poll without waiting: those of these that have ended."""

@@ -58,7 +58,7 @@ def ensure(
     mark: Mark,
     note: Callable[[Vm], str] | None = None,
 ) -> Operation | Vm:
-    """Clone the source once, mark the clone; answer it when both are done.
+    """Clone the source once, check the clone, mark it; answer it when all is done.
 
     ``note`` makes a line of ours from the source as it is then, kept below the mark.
     """
@@ -70,13 +70,13 @@ def ensure(
     if doubled:
         # A request thought lost was acted on late.
         return busy_with(tasks, doubled[0].uuid) or cluster.delete_vm(doubled[0].uuid)
-    source = cluster.vm(source_id)
     if busy := busy_with(tasks, clone.uuid):
         return busy
     if not clone.description.startswith(mark.text()):
+        source = cluster.vm(source_id)
+        _verify(clone, source)
         lines = [mark.text(), *([note(source)] if note else []), _inherited(clone)]
         return cluster.describe_vm(clone.uuid, "\n".join(lines).strip())
-    _verify(clone, source)
     return clone
 
 
@@ -120,7 +120,9 @@ def ensure_none(cluster: Cluster, made: Made, given_id: str = "") -> Operation |
     for vm in targets:
         if operation := busy_with(tasks, vm.uuid) or _delete(cluster, vm):
             return operation
-    return busy_with(tasks, made.uuid, *([given_id] if given_id else [])) or _nameless_clone(tasks)
+    if busy := busy_with(tasks, made.uuid, *([given_id] if given_id else [])):
+        return busy
+    return None if cluster.honours_uuids else _nameless_clone(tasks)
 
 
 def _surely_ours(vm: Vm) -> Vm:
@@ -147,11 +149,6 @@ def _delete(cluster: Cluster, vm: Vm) -> Operation | None:
 def _nameless_clone(tasks: Iterable[Task]) -> Operation | None:
     """A clone in flight that may be ours, on a cluster that gives clones uuids of its own.
 
-    Which VM it makes is not known before it ends. Tasks on a uuid of our giving are told
-    by it, so on clusters that honour uuids only other people's clones are waited for.
+    Which VM it makes is not known before it ends, so any clone is waited for.
     """
-    for task in tasks:
-        names_given = any(wire.is_given_uuid(entity) for entity in task.entities)
-        if "clone" in task.operation.lower() and not names_given:
-            return wait_for(task)
-    return None
+    return next((wait_for(task) for task in tasks if "clone" in task.operation.lower()), None)

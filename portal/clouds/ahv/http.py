@@ -16,7 +16,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
@@ -150,6 +149,7 @@ class PrismSession:
         session = requests.Session()
         # Neither proxies nor .netrc nor REQUESTS_CA_BUNDLE of the process have a say here.
         session.trust_env = False
+        session.headers["User-Agent"] = "Standby"
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.mount("https://", _PinnedAdapter(context))
         return session
@@ -170,12 +170,18 @@ class PrismSession:
 
     def _signed(self, call: _Call) -> requests.Response:
         response = self._by_cookie(call)
-        if response is not None:
-            return response
-        gate: AbstractContextManager[object] = nullcontext() if self._accepted else self._sign_in
-        with gate:
+        if response is None:
+            response = self._first_in(call)
+        if response is None:
             response = self._by_cookie(call)
-            return self._by_password(call) if response is None else response
+        return self._by_password(call) if response is None else response
+
+    def _first_in(self, call: _Call) -> requests.Response | None:
+        """Try the password while all others wait; None when it is known to be right."""
+        with self._sign_in:
+            if self._accepted:
+                return None
+            return self._by_password(call)
 
     def _by_cookie(self, call: _Call) -> requests.Response | None:
         """Call with the session cookie; None when there is none, or it has expired."""
