@@ -28,6 +28,8 @@ def enter() -> Path:
     for name in _read_by_settings():
         os.environ.pop(name, None)
     directory = Path(tempfile.mkdtemp(prefix="standby-test-"))
+    # Nothing is collected for a test; whitenoise warns if the folder is not there.
+    (directory / "static").mkdir()
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "STANDBY_DATA_DIR": str(directory),
