@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.portal.clouds.ahv.conftest import Reply, Wire
 CLUSTER = {"uuid": "c-1", "name": "ahv-1", "version": "6.5.2", "hypervisor_types": ["kKvm"]}
 COOKIE = {"Set-Cookie": "JSESSIONID=abc; Path=/; Secure; HttpOnly"}
 ERROR = {"message": "No such thing", "detailed_message": None, "error_code": {"code": 1202}}
-EMPTY = {"metadata": {}, "entities": []}
+EMPTY: dict[str, Any] = {"metadata": {}, "entities": []}
 
 
 def vm(**fields: Any) -> dict[str, Any]:
@@ -124,6 +125,26 @@ def test_a_password_changed_under_a_session_is_tried_once(wire: Wire, ahv: AhvCl
         with pytest.raises(SignInRefused, match="admin"):
             ahv.inventory()
     assert len(wire.asked) == 3
+
+
+def _at_once(ahv: AhvCloud, threads: int) -> list[BaseException | None]:
+    with ThreadPoolExecutor(threads) as pool:
+        calls = [pool.submit(ahv.server, "vm-1") for _ in range(threads)]
+        return [call.exception() for call in calls]
+
+
+def test_threads_do_not_try_a_wrong_password_together(wire: Wire, ahv: AhvCloud) -> None:
+    wire.answer(Reply(None, 401))
+    assert {type(error) for error in _at_once(ahv, 12)} == {SignInRefused}
+    assert len(wire.asked) == 1
+
+
+@pytest.mark.parametrize("headers", [COOKIE, {}], ids=["with a cookie", "without"])
+def test_threads_share_the_session(wire: Wire, ahv: AhvCloud, headers: dict[str, str]) -> None:
+    wire.answer(Reply(vm(), headers=headers))
+    assert set(_at_once(ahv, 12)) == {None}
+    with_password = sum("Authorization" in headers for _, _, headers, _ in wire.asked)
+    assert with_password == (1 if headers else 12)
 
 
 def test_a_person_may_test_a_refused_password_again_at_once(wire: Wire, ahv: AhvCloud) -> None:
