@@ -16,7 +16,9 @@ import time
 import xml.etree.ElementTree as ElementTree
 from contextlib import nullcontext
 from pathlib import Path
+from queue import SimpleQueue
 
+from portal.processes.group import ProcessGroup
 from tests.conftest import NO_CHROMIUM, find_chromium
 from tests.postgres import NoServer, private_postgres
 
@@ -26,7 +28,10 @@ INSTALL_SECONDS = 600
 
 def main() -> int:
     """Run both; return 0 only if both passed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Set, not inherited: a shell's background job is started with SIGINT ignored, and so
+    # would pytest be.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     provide_browser()
     totals = [run("SQLite", None, [])]
     given = os.environ.get("TEST_DATABASE_URL")
@@ -40,7 +45,7 @@ def main() -> int:
     print("\n".join(["", "Totals", *(line for _, line in totals)]))
     if find_chromium() is None:
         print(f"Browser tests were skipped: {NO_CHROMIUM}")
-    return max(code for code, _ in totals)
+    return 0 if all(code == 0 for code, _ in totals) else 1
 
 
 def run(label: str, url: str | None, options: list[str]) -> tuple[int, str]:
@@ -53,10 +58,20 @@ def run(label: str, url: str | None, options: list[str]) -> tuple[int, str]:
     with tempfile.TemporaryDirectory(prefix="standby-totals-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junit-xml={report}"]
-        with subprocess.Popen([*command, *options, *sys.argv[1:]], env=environment) as pytest:
-            code = pytest.wait()
+        code = run_to_its_end([*command, *options, *sys.argv[1:]], environment)
         line = totals_of(report) if report.exists() else "no result"
     return code, f"  {label}: {line}, in {time.monotonic() - started_at:.0f} s"
+
+
+def run_to_its_end(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command in a group of its own; when we are interrupted, end all of it first."""
+    ended: SimpleQueue[None] = SimpleQueue()
+    group = ProcessGroup(command, environment=environment, when_ended=lambda: ended.put(None))
+    try:
+        ended.get()
+    finally:
+        group.stop(grace_seconds=15, how=signal.SIGINT)
+    return 1 if group.exit_code is None else group.exit_code
 
 
 def totals_of(report: Path) -> str:
