@@ -41,11 +41,11 @@ class Made:
 def find(cluster: Cluster, made: Made) -> list[Vm]:
     """Return the VMs that are this clone; more than one only where uuids are not honoured.
 
-    Somebody else's VM of the same name is left out as soon as ours is told by its uuid.
+    Where they are, somebody else's VM of the same name is not ours.
     """
     named = cluster.vms(name=made.name)
     ours = [vm for vm in named if vm.uuid == made.uuid]
-    if ours or named:
+    if ours or (named and not cluster.honours_uuids):
         return ours or sorted(named, key=lambda vm: (not vm.description, vm.uuid))
     renamed = cluster.find_vm(made.uuid)
     return [renamed] if renamed else []
