@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+pytest_plugins = ["tests.lab_fixtures"]
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium"
 

@@ -1,0 +1,165 @@
+"""The drivers under contract. A driver added later registers here, and is tested.
+
+A `Site` is one cloud account at the lab as the suite sees it: what a person could do
+there by hand. `SITES` maps a name to what opens one; a driver appears once per dialect
+of its cloud.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from portal.clouds.api import Connection
+from portal.lab import Fault, Lab, LabServer
+from tests.lab_fixtures import empty_lab
+
+GIB = 2**30
+# The cloud's own paths; the lab's control paths carry this.
+CLOUD_CALL = r"^(?!.*\.lab)"
+
+
+class Site(Protocol):
+    """One cloud account at its lab."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    def empty(self) -> None:
+        """Remove everything, the faults and the log too."""
+
+    def add_server(
+        self, contents: Sequence[str], *, power: str = "off", shutdown_seconds: float | None = 20
+    ) -> str:
+        """Make a server with one disk per content, of different sizes; return its id."""
+
+    def add_volume(self, name: str) -> str:
+        """Make a volume of 10 GiB that is not attached; return its id."""
+
+    def contents(self, thing_id: str) -> list[str]:
+        """What the disks of a server or a copy hold, in order of their addresses."""
+
+    def write(self, server_id: str, contents: Sequence[str]) -> None:
+        """What the guest does to its disks."""
+
+    def power(self, server_id: str) -> str:
+        """Return on or off."""
+
+    def everything(self) -> set[str]:
+        """Ids of all servers and copies at the cloud."""
+
+    def calls(self) -> list[str]:
+        """``METHOD path`` of each call since `empty`, in order."""
+
+    def strike(self, fault: Fault) -> Fault:
+        """Add a fault of the lab."""
+
+    def fault_free(self) -> None:
+        """Remove all faults."""
+
+    def advance(self, seconds: float) -> None:
+        """Let the cloud's time pass."""
+
+
+CLUSTER = "ahv-lon-01"
+
+
+@dataclass
+class PrismSite:
+    """One Prism Element of the lab, speaking one dialect."""
+
+    lab: Lab
+    server: LabServer
+    numbers: Iterator[int]
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(
+            kind="ahv",
+            endpoint=self.server.urls[CLUSTER],
+            secrets={"user": "admin", "password": "lab-password"},
+            ca_pem=self.server.ca_pem,
+            read_timeout=5.0,
+        )
+
+    def empty(self) -> None:
+        empty_lab(self.lab)
+
+    def add_server(
+        self, contents: Sequence[str], *, power: str = "off", shutdown_seconds: float | None = 20
+    ) -> str:
+        vm = self.lab.clusters[CLUSTER].add_vm(
+            f"server-{next(self.numbers)}",
+            power=power,
+            description="Runs the wards.",
+            guest_shutdown_seconds=shutdown_seconds,
+            disks=[(GIB * number, content) for number, content in enumerate(contents, 40)],
+        )
+        return str(vm.uuid)
+
+    def add_volume(self, name: str) -> str:
+        return str(self.lab.clusters[CLUSTER].add_volume_group(name, size_bytes=10 * GIB).uuid)
+
+    def contents(self, thing_id: str) -> list[str]:
+        disks = self.lab.clusters[CLUSTER].vms[thing_id].disks
+        return [str(disk.content) for disk in sorted(disks, key=lambda disk: str(disk.address))]
+
+    def write(self, server_id: str, contents: Sequence[str]) -> None:
+        disks = self.lab.clusters[CLUSTER].vms[server_id].disks
+        ordered = sorted(disks, key=lambda disk: str(disk.address))
+        for disk, content in zip(ordered, contents, strict=True):
+            disk.content = content
+
+    def power(self, server_id: str) -> str:
+        return str(self.lab.clusters[CLUSTER].vms[server_id].power_state)
+
+    def everything(self) -> set[str]:
+        return set(self.lab.clusters[CLUSTER].vms)
+
+    def calls(self) -> list[str]:
+        return [f"{call.method} {call.path}" for call in self.lab.calls]
+
+    def strike(self, fault: Fault) -> Fault:
+        added = replace(fault, path=CLOUD_CALL) if fault.path == ".*" else fault
+        self.lab.faults.add(added)
+        return added
+
+    def fault_free(self) -> None:
+        self.lab.faults.clear()
+
+    def advance(self, seconds: float) -> None:
+        self.lab.clock.advance(seconds)
+
+
+def _prism(
+    errors: str = "4xx", honours_clone_uuid: bool = True
+) -> Callable[[Path], Iterator[Site]]:
+    def open_site(directory: Path) -> Iterator[Site]:
+        lab = Lab.empty()
+        lab.clusters[CLUSTER].dialect.errors = errors
+        lab.clusters[CLUSTER].dialect.honours_clone_uuid = honours_clone_uuid
+        with LabServer(lab, directory=directory) as server:
+            yield PrismSite(lab, server, itertools.count(1))
+
+    return open_site
+
+
+_OPENERS: dict[str, Callable[[Path], Iterator[Site]]] = {
+    "ahv": _prism(),
+    "ahv that answers 500 for what it does not know": _prism(errors="500"),
+    "ahv that gives clones its own uuid": _prism(honours_clone_uuid=False),
+    "ahv with both habits": _prism(errors="500", honours_clone_uuid=False),
+}
+SITES = tuple(_OPENERS)
+# One of each driver at its plainest, one at its oddest: for tests that try very many cases.
+EXTREMES = ("ahv", "ahv with both habits")
+
+
+@contextmanager
+def open_site(name: str, directory: Path) -> Iterator[Site]:
+    """Start the lab of this driver and dialect."""
+    yield from _OPENERS[name](directory)
