@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from portal.clouds.ahv.cluster import ENDED, TASK, Cluster
-from portal.clouds.api import PowerState, Progress
+from portal.clouds.api import CloudBusy, CloudRefused, PowerState, Progress, SignInRefused
 
 GUEST_OFF = "guest-off:"
 # Single looks per call; beyond, a list is cheaper (VMs) or the next call has its turn (tasks).
@@ -30,9 +30,17 @@ class Operations:
         self._unknown: set[str] = set()
 
     def progress(self, ids: Sequence[str]) -> Mapping[str, Progress]:
-        """Say how each of ``ids`` stands. An id that is none of ours has failed."""
-        tasks = self._tasks({_rest(id_) for id_ in ids if id_.startswith((TASK, ENDED))})
-        guests = self._guests({_rest(id_) for id_ in ids if id_.startswith(GUEST_OFF)})
+        """Say how each of ``ids`` stands. An id that is none of ours has failed.
+
+        A refusal to say is no verdict on what was asked about: it is raised as `CloudBusy`.
+        """
+        try:
+            tasks = self._tasks({_rest(id_) for id_ in ids if id_.startswith((TASK, ENDED))})
+            guests = self._guests({_rest(id_) for id_ in ids if id_.startswith(GUEST_OFF)})
+        except SignInRefused:
+            raise
+        except CloudRefused as refused:
+            raise CloudBusy(str(refused), advice=refused.advice) from refused
         return {id_: _answer(id_, tasks, guests) for id_ in ids}
 
     def _tasks(self, uuids: set[str]) -> dict[str, Progress]:

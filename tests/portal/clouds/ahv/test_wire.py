@@ -294,6 +294,14 @@ def test_a_failed_task_that_was_only_waited_for_is_done(wire: Wire, ahv: AhvClou
     assert answer["task:t"].state == Progress.FAILED
 
 
+def test_a_refusal_to_say_how_operations_stand_fails_none_of_them(
+    wire: Wire, ahv: AhvCloud
+) -> None:
+    wire.answer(Reply(ERROR, 404))
+    with pytest.raises(CloudBusy, match="No such thing"):
+        ahv.progress(["task:t"])
+
+
 def test_an_id_of_another_driver_has_failed(wire: Wire, ahv: AhvCloud) -> None:
     assert ahv.progress(["copy:7"])["copy:7"].state == Progress.FAILED
     assert wire.asked == []
