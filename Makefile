@@ -28,13 +28,13 @@ help: ## Show this list
 .PHONY: run
 run: ## Start the demo on 127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C ends it
 	$(call set_up,demo)
-	@STANDBY_DEMO=true PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=portal.settings PORT=$(PORT) \
-		$(PYTHON) manage.py demo
+	@PORT=$(PORT) STANDBY_DEMO=true DJANGO_SETTINGS_MODULE=portal.settings PYTHONUNBUFFERED=1 \
+		exec $(PYTHON) manage.py demo --with-parent
 
 .PHONY: test
 test: ## Run the whole test suite, on SQLite and on PostgreSQL
 	$(call set_up,dev)
-	@$(PYTHON) -m tests
+	@exec $(PYTHON) -m tests
 
 .PHONY: check
 check: ## Check format, lint, templates, types, settings and migrations

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,7 @@ DEPLOYMENT_VARIABLES = (
 )
 START_SECONDS = 60.0
 STOP_SECONDS = 4.0
+PARENT_SECONDS = 0.5
 NEEDED_BYTES = 200 * 2**20
 
 
@@ -73,7 +75,7 @@ def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def run(say: Callable[[str], None]) -> None:
     """Run the demo until it is told to end. Raises CannotRun."""
-    port = _port()
+    port = port_of(os.environ)
     _check_room(port)
     say("Preparing the database and the static files ...")
     _prepare()
@@ -93,8 +95,9 @@ def run(say: Callable[[str], None]) -> None:
         raise CannotRun(f"The {name} process has ended unexpectedly; see {_log(name)}.")
 
 
-def _port() -> int:
-    given = os.environ.get("PORT", "") or "8000"
+def port_of(environment: Mapping[str, str]) -> int:
+    """Return the web's port: PORT, or 8000. Raises CannotRun."""
+    given = environment.get("PORT", "") or "8000"
     if not given.isdecimal() or not 0 < int(given) < 65536:
         raise CannotRun(f"PORT must be a number between 1 and 65535, not {given!r}.")
     return int(given)
@@ -150,6 +153,8 @@ def _lab_command() -> list[str]:
     folder = settings.DATA_DIR / "lab"
     folder.mkdir(exist_ok=True)
     options = ["--directory", str(folder), "--state", str(folder / "state.sqlite3")]
+    if "STANDBY_LAB_PORTS" in os.environ:
+        options += ["--ports", ",".join(map(str, lab_ports().values()))]
     return [sys.executable, "-m", "portal.lab", *options]
 
 
@@ -218,8 +223,11 @@ def _welcome(port: int) -> str:
 
 
 @contextmanager
-def signals_as_interrupts() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP raise KeyboardInterrupt too, and only the first of them all."""
+def interrupts(*, with_parent: bool) -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, and only the first of all.
+
+    ``with_parent``: the end of the process that started this one is an interrupt, too.
+    """
 
     def interrupt(number: int, frame: object) -> None:
         # Stopping is bounded in time; a second Ctrl-C must not leave it half done.
@@ -230,8 +238,23 @@ def signals_as_interrupts() -> Iterator[None]:
     numbers = [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
+        # A shell starts background jobs with SIGINT ignored, nohup does so with SIGHUP.
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN
     ]
     for number in numbers:
         signal.signal(number, interrupt)
-    yield
+    done = threading.Event()
+    if with_parent:
+        threading.Thread(target=_watch_parent, args=(os.getppid(), done), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _watch_parent(parent: int, done: threading.Event) -> None:
+    """Send ourselves SIGTERM when the parent has gone: make, killed, tells its children nothing."""
+    while not done.wait(PARENT_SECONDS):
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return

@@ -5,16 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from portal.processes.demo import CannotRun, demo_environment, run, signals_as_interrupts
+from portal.processes.demo import CannotRun, demo_environment, interrupts, run
 
 
 class Command(BaseCommand):
     help = "Run the demo on 127.0.0.1 (PORT, default 8000): emulated clouds, worker and web."
     requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--with-parent",
+            action="store_true",
+            help="end when the process that started this one ends",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = demo_environment(os.environ)
@@ -22,7 +30,7 @@ class Command(BaseCommand):
             # The settings have been read by now; the demo's are others.
             os.execve(sys.executable, [sys.executable, *sys.argv], wanted)  # noqa: S606
         try:
-            with signals_as_interrupts():
+            with interrupts(with_parent=options["with_parent"]):
                 run(self.stdout.write)
         except KeyboardInterrupt:
             self.stdout.write("\nStandby has ended.")
