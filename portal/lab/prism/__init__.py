@@ -1,0 +1,1 @@
+"""Prism Element clusters."""
