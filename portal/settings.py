@@ -118,7 +118,9 @@ CACHES = {
         # Sign-in limits must hold over all processes, so the cache is the database.
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "portal_cache",
-    }
+    },
+    # django-q2 writes its own state twice a second; nobody here reads it.
+    "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
 # People
@@ -203,6 +205,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 Q_CLUSTER = {
     "name": "standby",
     "orm": "default",
+    "cache": "queue",
     "workers": env.int("WORKERS", default=2),
     "queue_limit": 1,
     "bulk": 1,
@@ -219,7 +222,7 @@ Q_CLUSTER = {
 # Engine
 ENGINE_THREADS = env.int("ENGINE_THREADS", default=16)
 ENGINE_POLL_SECONDS = env.float("ENGINE_POLL_SECONDS", default=2.0)
-ENGINE_LEASE_SECONDS = env.float("ENGINE_LEASE_SECONDS", default=60.0)
+ENGINE_LEASE_SECONDS = env.float("ENGINE_LEASE_SECONDS", default=15.0)
 CLOUD_CONNECT_TIMEOUT_SECONDS = env.float("CLOUD_CONNECT_TIMEOUT_SECONDS", default=5.0)
 CLOUD_READ_TIMEOUT_SECONDS = env.float("CLOUD_READ_TIMEOUT_SECONDS", default=30.0)
 INVENTORY_MINUTES = env.int("INVENTORY_MINUTES", default=10)

@@ -1,0 +1,46 @@
+"""How forms look: one renderer for all. And what fields of several forms share."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.renderers import TemplatesSetting
+
+
+class StandbyRenderer(TemplatesSetting):
+    """Draws every field with the design system's parts."""
+
+    field_template_name = "portal/field.html"
+
+
+class StandbyForm(forms.Form):
+    """A form whose widgets carry the design system's classes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if not isinstance(field.widget, forms.CheckboxInput):
+                field.widget.attrs.setdefault("class", "input")
+
+    def refuse(self, refusal: Exception) -> None:
+        """Show a service's refusal beside its field, or above the form."""
+        field = getattr(refusal, "field", "") or None
+        self.add_error(field if field in self.fields else None, str(refusal))
+
+
+def plain_text(value: str) -> str:
+    """Refuse control characters; they hide what a name says. Tabs and line breaks too."""
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise ValidationError("Use letters, digits and signs; control characters are not allowed.")
+    return value
+
+
+class PlainCharField(forms.CharField):
+    """One line of trimmed text without control characters."""
+
+    def clean(self, value: Any) -> str:
+        return plain_text(super().clean(value))

@@ -1,0 +1,31 @@
+"""A lab for the workflows of this app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from portal.lab import Lab, LabServer
+from tests.scene import Scene, build
+
+
+@pytest.fixture(scope="session")
+def lab_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the lab's CA is kept: made once for all tests."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture
+def scene_of(db: None, lab_directory: Path) -> Iterator[Callable[[str], Scene]]:
+    """Build a server that is "on" or "off" at a lab of its own."""
+    lab = Lab.empty()
+    with LabServer(lab, directory=lab_directory) as server:
+        yield lambda power: build(server, lab, power=power)
+
+
+@pytest.fixture
+def scene(scene_of: Callable[[str], Scene]) -> Scene:
+    """A running server."""
+    return scene_of("on")

@@ -1,0 +1,170 @@
+"""Every fault the lab can inject, at every call the workflows make.
+
+Whatever happens, the task ends, and the cloud holds what the records say: a backup
+that is shown as good is good, one that failed has left nothing behind, and the
+server is as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+
+from backups.models import Backup
+from portal.lab import Fault, Lab, LabServer
+from portal.models import Task
+from tests.scene import CLUSTER, Scene, build
+
+pytestmark = pytest.mark.django_db
+
+MANY = 200
+CLOUD_CALL = r"^(?!.*\.lab)"
+
+# name -> the fault's settings; each strikes one call.
+FAULTS: dict[str, dict[str, Any]] = {
+    "503 with Retry-After": {"kind": "status", "status": 503, "retry_after": 7},
+    "429": {"kind": "status", "status": 429},
+    "500 with an error body": {"kind": "status", "status": 500},
+    "422": {"kind": "status", "status": 422},
+    "403": {"kind": "status", "status": 403},
+    "401": {"kind": "status", "status": 401},
+    "404": {"kind": "status", "status": 404},
+    "502 in HTML": {"kind": "html"},
+    "hang": {"kind": "hang"},
+    "dropped before acting": {"kind": "drop_before"},
+    "dropped after acting": {"kind": "drop_after"},
+    "failed task": {"kind": "task_failed", "detail": "Storage container is full"},
+    "expired cookie": {"kind": "expired_cookie"},
+}
+# Passing faults: with these the task must reach its goal nevertheless.
+PASSING = {
+    "503 with Retry-After", "429", "502 in HTML", "hang", "dropped before acting",
+    "dropped after acting", "failed task", "expired cookie",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(settings: LazySettings) -> None:
+    settings.CLOUD_READ_TIMEOUT_SECONDS = 0.3
+
+
+def _backup(scene: Scene) -> tuple[Task, Backup]:
+    backup = scene.backup()
+    assert backup.task
+    return backup.task, backup
+
+
+def _restore(scene: Scene) -> tuple[Task, Backup]:
+    backup = scene.backup()
+    scene.drive(backup.task)
+    scene.write("changed")
+    return scene.restore(backup), backup
+
+
+def _delete(scene: Scene) -> tuple[Task, Backup]:
+    backup = scene.backup()
+    scene.drive(backup.task)
+    return scene.delete(backup), backup
+
+
+STARTS = {"backup": _backup, "restore": _restore, "delete": _delete}
+
+
+def _check(workflow: str, scene: Scene, task: Task, backup: Backup, fault: str) -> None:
+    """What must hold after the end, whichever way it went."""
+    backup.refresh_from_db()
+    is_done = task.state == Task.State.DONE
+    assert is_done or task.state == Task.State.FAILED
+    assert is_done or fault not in PASSING, f"{task.error} {task.error_detail}"
+    assert is_done or (task.error and task.advice)
+    content = "original"
+    if workflow == "backup":
+        assert backup.status == (Backup.Status.READY if is_done else Backup.Status.FAILED)
+    elif workflow == "restore":
+        is_restored = any(record["name"] == "drop" for record in task.steps)
+        content = "original" if is_restored else "changed"
+    else:
+        assert backup.status == (Backup.Status.DELETED if is_done else Backup.Status.READY)
+    if backup.status == Backup.Status.READY:
+        assert scene.content_of(backup) == "original"
+    scene.assert_in_order(content)
+
+
+def _strike_at_every_call(
+    workflow: str, fault: str, server: LabServer, lab: Lab, power: str
+) -> Iterator[int]:
+    for number in range(MANY):
+        lab.clusters[CLUSTER].vms.clear()
+        scene = build(server, lab, power=power)
+        task, backup = STARTS[workflow](scene)
+        injected = lab.faults.add(Fault(path=CLOUD_CALL, after=number, count=1, **FAULTS[fault]))
+        scene.drive(task)
+        has_struck = injected.count == 0
+        lab.faults.clear()
+        _check(workflow, scene, task, backup, fault)
+        if not has_struck:
+            return
+        yield number
+    raise AssertionError("the workflow never ran out of calls")
+
+
+@pytest.mark.parametrize("power", ["on", "off"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("workflow", STARTS)
+def test_a_fault_at_any_call_ends_right(
+    workflow: str, fault: str, power: str, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab.empty()
+    with LabServer(lab, directory=directory) as server:
+        cases = sum(1 for _ in _strike_at_every_call(workflow, fault, server, lab, power))
+    with capsys.disabled():
+        print(f"\n{workflow} of a server that is {power}: {fault} at each of {cases} calls")
+
+
+@pytest.mark.parametrize("workflow", STARTS)
+def test_a_cancel_before_any_call_ends_right(workflow: str, directory: Path) -> None:
+    """A person cancels while the worker is about to make call number n, for every n."""
+    from portal import engine
+    from portal.refusals import Refused
+
+    lab = Lab.empty()
+    with LabServer(lab, directory=directory) as server:
+        for number in range(MANY):
+            lab.clusters[CLUSTER].vms.clear()
+            scene = build(server, lab)
+            task, backup = STARTS[workflow](scene)
+            # The first cancel that is possible after `number` calls: the task is held up there.
+            busy = lab.faults.add(
+                Fault("status", path=CLOUD_CALL, after=number, count=1, status=503, retry_after=60)
+            )
+            scene.drive_until(lambda busy=busy: busy.count == 0)
+            if busy.count:
+                break
+            try:
+                engine.cancel(task)
+            except Refused:
+                pass
+            scene.drive(task)
+            assert task.state in {Task.State.CANCELED, Task.State.DONE}
+            _check_cancel(workflow, scene, task, backup)
+        else:
+            raise AssertionError("the workflow never ran out of calls")
+    assert number >= 2
+
+
+def _check_cancel(workflow: str, scene: Scene, task: Task, backup: Backup) -> None:
+    backup.refresh_from_db()
+    is_done = task.state == Task.State.DONE
+    if workflow == "backup":
+        assert backup.status == (Backup.Status.READY if is_done else Backup.Status.CANCELED)
+    is_changed = workflow == "restore" and not is_done
+    scene.assert_in_order("changed" if is_changed else "original")

@@ -1,0 +1,150 @@
+"""One server at a fresh lab and its rows here, and what must hold whenever a task on it has ended."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from backups import services
+from backups.models import Backup
+from portal.audit import SYSTEM
+from portal.engine.runner import Runner
+from portal.lab import Lab, LabServer
+from portal.models import (
+    Account,
+    CloudAccount,
+    Customer,
+    Infrastructure,
+    Organization,
+    Resource,
+    Task,
+)
+from tests.clock import JumpClock
+
+CLUSTER = "ahv-lon-01"
+GIB = 2**30
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Scene:
+    """A server that is on or off, its content at the lab, its resource here."""
+
+    lab: Lab
+    resource: Resource
+    was_on: bool
+    clock: JumpClock
+
+    @property
+    def vms(self) -> dict[str, object]:
+        return self.lab.clusters[CLUSTER].vms
+
+    @property
+    def vm(self):  # type: ignore[no-untyped-def]  # the lab's Vm
+        return self.lab.clusters[CLUSTER].vms[self.resource.external_id]
+
+    @property
+    def content(self) -> str:
+        return str(self.vm.disks[0].content)
+
+    def write(self, content: str) -> None:
+        """What the guest does to its disk between two backups."""
+        self.vm.disks[0].content = content
+
+    def drive(self, task: Task | None) -> Task:
+        """Run a task to its end, in this process."""
+        if task is None:
+            raise AssertionError("no task")
+        Runner(clock=self.clock, threads=4).run(seconds=30 * 86400)
+        task.refresh_from_db()
+        return task
+
+    def drive_until(self, is_there: Callable[[], bool]) -> None:
+        """Run in short turns until something is so, or nothing is left to do."""
+        while not is_there() and Runner(clock=self.clock, threads=4).run(seconds=0.5):
+            self.clock.advance(0.5)
+
+    def backup(self, name: str = "A backup") -> Backup:
+        """Start a backup."""
+        self.resource.refresh_from_db()
+        backup = services.create_backup(SYSTEM, self.resource, name=name, may_power_off=True)
+        self._allow_time(backup.task)
+        return backup
+
+    def restore(self, backup: Backup) -> Task:
+        self.resource.refresh_from_db()
+        backup.refresh_from_db()
+        return self._allow_time(services.restore_backup(SYSTEM, backup))
+
+    def delete(self, backup: Backup) -> Task:
+        self.resource.refresh_from_db()
+        backup.refresh_from_db()
+        return self._allow_time(services.delete_backup(SYSTEM, backup))
+
+    def _allow_time(self, task: Task | None) -> Task:
+        """The lab's clock runs ahead of ours: give the task its deadline by the lab's."""
+        if task is None:
+            raise AssertionError("no task")
+        now = self.clock.now()
+        Task.objects.filter(pk=task.pk).update(
+            deadline_at=now + timedelta(hours=12), next_wake_at=now
+        )
+        task.refresh_from_db()
+        return task
+
+    def assert_in_order(self, content: str) -> None:
+        """What holds after every end: power, content, nothing lost, doubled or left over."""
+        assert not Task.objects.active().exists()
+        assert self.resource.active_task() is None
+        assert (self.vm.power_state == "on") == self.was_on, "power state was not put back"
+        assert self.content == content, "the disk does not hold what it should"
+        assert len(self.vm.disks) == 1
+        ready = Backup.objects.filter(resource=self.resource, status=Backup.Status.READY)
+        wanted = {self.resource.external_id, *ready.values_list("external_id", flat=True)}
+        assert set(self.vms) == wanted, "the cloud holds other machines than it should"
+        unsettled = Backup.objects.filter(
+            resource=self.resource, status__in=[Backup.Status.CREATING, Backup.Status.DELETING]
+        )
+        assert not unsettled.exists()
+
+    def content_of(self, backup: Backup) -> str:
+        """Content of a backup's disk at the lab."""
+        copy = self.lab.clusters[CLUSTER].vms[backup.external_id]
+        return str(copy.disks[0].content)
+
+
+def build(server: LabServer, lab: Lab, *, power: str = "on") -> Scene:
+    """Make a server at the lab and everything here that belongs to it."""
+    number = next(_numbers)
+    vm = lab.clusters[CLUSTER].add_vm(
+        f"srv-{number}", power=power, size_bytes=45 * GIB, content="original", vcpus=2,
+        memory_mb=8192, guest_shutdown_seconds=20,
+    )  # fmt: skip
+    customer = Customer.objects.create(name=f"Customer {number}")
+    organization = Organization.objects.create(customer=customer, name="Organization")
+    cloud_account = CloudAccount.objects.create(
+        customer=customer,
+        name=CLUSTER,
+        kind=Infrastructure.AHV,
+        endpoint=server.urls[CLUSTER],
+        secrets={"user": "admin", "password": "lab-password"},
+        ca_pem=server.ca_pem,
+        max_tasks=5,
+    )
+    account = Account.objects.create(
+        organization=organization, name="Account", cloud_account=cloud_account, site=CLUSTER
+    )
+    resource = Resource.objects.create(
+        account=account,
+        cloud_account=cloud_account,
+        kind=Resource.Kind.SANDBOX,
+        external_id=vm.uuid,
+        name=vm.name,
+        power_state=power,
+        size_bytes=45 * GIB,
+    )
+    clock = JumpClock(lab.clock.advance)
+    clock.time = lab.clock.now()
+    return Scene(lab, resource, power == "on", clock)
