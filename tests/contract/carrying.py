@@ -67,3 +67,9 @@ def insist(site: Site, verb: Callable[[Cloud], Operation | T]) -> T:
             except (CloudBusy, CloudUnreachable, OperationFailed):
                 site.advance(1)
     raise AssertionError("ten troubles, though only one was made")
+
+
+def let_pass(site: Site, cloud: Cloud, seconds: float) -> None:
+    """Let time pass, and the cloud notice: a lab brings its state up to date when it is called."""
+    site.advance(seconds)
+    cloud.identify()

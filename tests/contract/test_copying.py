@@ -9,7 +9,7 @@ import pytest
 
 from portal.clouds.api import Cloud, CloudRefused, Copy, NotFound, Operation
 from portal.lab import Fault
-from tests.contract.carrying import MARK, OperationFailed, carry, connected, insist
+from tests.contract.carrying import MARK, OperationFailed, carry, connected, insist, let_pass
 from tests.contract.sites import EXTREMES, GIB, Site
 
 OLD = ["system, monday", "data, monday"]
@@ -82,11 +82,10 @@ def test_a_copy_is_made_once_however_often_it_is_asked_for(site: Site, cloud: Cl
 
 def test_two_tokens_make_two_copies(site: Site, cloud: Cloud) -> None:
     server = site.add_server(OLD)
-    made = [
-        carry(site, cloud, lambda cloud, token=token: cloud.ensure_copy(server, token, MARK))
-        for token in ("a", "b")
-    ]
-    assert site.everything() == {server, made[0].id, made[1].id}
+    one = carry(site, cloud, lambda cloud: cloud.ensure_copy(server, "a", MARK))
+    two = carry(site, cloud, lambda cloud: cloud.ensure_copy(server, "b", MARK))
+    assert len({server, one.id, two.id}) == 3
+    assert site.everything() == {server, one.id, two.id}
 
 
 def test_a_copy_is_removed_by_token_or_by_id(site: Site, cloud: Cloud, backed: Backed) -> None:
@@ -104,7 +103,7 @@ def test_a_copy_in_the_making_is_removed_too(site: Site, cloud: Cloud) -> None:
     server = site.add_server(OLD)
     cloud.ensure_copy(server, "tok", MARK)
     carry(site, cloud, lambda cloud: cloud.ensure_no_copy("tok"))
-    site.advance(600)
+    let_pass(site, cloud, 600)
     assert site.everything() == {server}
 
 
@@ -229,9 +228,7 @@ VERBS: dict[str, Callable[[Backed], Callable[[Cloud], object]]] = {
 BEFORE = {"swap": ["set aside"], "put back": ["set aside", "swap"], "drop": ["set aside"]}
 
 
-@pytest.mark.parametrize(
-    "fault", ["drop_before", "drop_after", "html", "status", "expired_cookie", "task_failed"]
-)
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_cookie", "task_failed"])
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("_site", EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
@@ -254,7 +251,7 @@ def test_a_trouble_at_any_call_changes_nothing_about_the_end(
 
 
 def _assert_reached(site: Site, cloud: Cloud, backed: Backed, verb: str) -> None:
-    site.advance(600)
+    let_pass(site, cloud, 600)
     made = site.everything() - {backed.server, backed.copy.id}
     match verb:
         case "copy" | "set aside":

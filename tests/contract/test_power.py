@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.clouds.api import Cloud, Operation, Progress
-from tests.contract.carrying import MARK, carry
+from tests.contract.carrying import MARK, carry, let_pass
 from tests.contract.sites import Site
 
 
@@ -50,7 +50,7 @@ def test_a_change_waits_for_the_one_before_it(site: Site, cloud: Cloud) -> None:
     assert cloud.ensure_on(server) is not None
     # Nobody remembers that operation; the server still looks off.
     carry(site, cloud, lambda cloud: cloud.ensure_off(server))
-    site.advance(60)
+    let_pass(site, cloud, 60)
     assert site.power(server) == "off"
 
 
