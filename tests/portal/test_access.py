@@ -1,4 +1,4 @@
-"""Rights come from role grants alone, and reach no further than their scope (R110 to R112, R165)."""
+"""Rights come from role grants alone and reach no further than their scope (R110-R112, R165)."""
 
 from __future__ import annotations
 
