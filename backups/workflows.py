@@ -284,22 +284,34 @@ def _remove(job: Job) -> Operation | None:
     return job.cloud.ensure_no_copy(job.args["token"], job.args["copy"])
 
 
+def _look_what_is_left(job: Job) -> Learned:
+    """After a failure the list must say what is true: the copy may be gone nevertheless."""
+    if "remove" not in job.begun or not job.args["copy"]:
+        return {}
+    try:
+        job.cloud.find_copy(job.args["copy"])
+    except NotFound:
+        return {"is_gone": True}
+    return {}
+
+
 @engine.register
 class DeleteBackup(Workflow):
     """Remove the copy. Once begun it cannot be cancelled: half a deletion is none."""
 
     kind = "delete_backup"
-    steps: ClassVar = (Step("remove", "Remove the copy", _remove),)
-    deadline = timedelta(hours=2)
-
-    def may_cancel(self, task: Task) -> bool:
-        return not task.step
+    steps: ClassVar = (Step("remove", "Remove the copy", _remove, is_committed=True),)
+    cleanup: ClassVar = (Step("look", "Look what is left", _look_what_is_left),)
+    deadline = timedelta(minutes=30)
 
     def done(self, task: Task) -> None:
         Backup.objects.get(pk=task.args["backup"]).move_to(Backup.Status.DELETED)
 
     def failed(self, task: Task) -> None:
         backup = Backup.objects.get(pk=task.args["backup"])
+        if task.memory.get("is_gone"):
+            backup.move_to(Backup.Status.DELETED)
+            return
         backup.move_to(task.args["status_before"])
         if task.state == Task.State.FAILED:
             title = f"Backup “{backup.name}” was not deleted"
