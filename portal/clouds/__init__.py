@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib import import_module
 
@@ -11,8 +12,11 @@ from portal.clouds.api import Cloud, Connection
 DRIVERS: dict[str, str] = {"ahv": "portal.clouds.ahv.driver:AhvCloud"}
 
 
-def connect(connection: Connection) -> Cloud:
-    """Return the driver for ``connection.kind``. Opens no socket yet."""
+def connect(connection: Connection, monotonic: Callable[[], float] = time.monotonic) -> Cloud:
+    """Return the driver for ``connection.kind``. Opens no socket yet.
+
+    ``monotonic`` gives seconds; a driver that holds back for a while counts by it.
+    """
     module, _, name = DRIVERS[connection.kind].partition(":")
-    driver: Callable[[Connection], Cloud] = getattr(import_module(module), name)
-    return driver(connection)
+    driver: Callable[..., Cloud] = getattr(import_module(module), name)
+    return driver(connection, monotonic=monotonic)

@@ -16,6 +16,7 @@ from portal.clouds.api import (
     Connection,
     SignInRefused,
 )
+from portal.engine.clock import Clock
 from portal.engine.course import Event
 from portal.models import CloudAccount, Task
 
@@ -27,7 +28,8 @@ ANSWER_SECONDS = 60
 class Connections:
     """Drivers by cloud account. Used by the runner's own thread; the drivers by all."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._seconds = lambda: clock.now().timestamp()
         self._accounts: dict[UUID, CloudAccount] = {}
         self._clouds: dict[UUID, tuple[Connection, Cloud]] = {}
         self._noted: dict[UUID, Event] = {}
@@ -41,7 +43,7 @@ class Connections:
             held = self._clouds.get(account.pk)
             if held is None or held[0] != connection:
                 # A replaced driver is left to the calls still in flight on it.
-                self._clouds[account.pk] = (connection, connect(connection))
+                self._clouds[account.pk] = (connection, connect(connection, self._seconds))
 
     def cloud(self, task: Task) -> Cloud:
         """Return the driver of the task's cloud account; a task without one must not use it."""

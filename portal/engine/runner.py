@@ -59,7 +59,7 @@ class Runner:
         self.owner = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.threads = threads or settings.ENGINE_THREADS
         self.lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
-        self.connections = Connections()
+        self.connections = Connections(self.clock)
         self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
         self.in_flight = 0
         self._last_beat: datetime | None = None

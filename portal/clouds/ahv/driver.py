@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from portal.clouds.ahv import copies, restore, wire
 from portal.clouds.ahv.cluster import Cluster, busy_with
@@ -30,8 +31,10 @@ NEWEST_AOS = 6
 class AhvCloud:
     """`Cloud` for one AHV cluster. Secrets: ``user`` and ``password`` of a Cluster Admin."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._http = PrismSession(connection)
+    def __init__(
+        self, connection: Connection, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._http = PrismSession(connection, monotonic=monotonic)
         self._cluster = Cluster(self._http)
         self._operations = Operations(self._cluster)
 
