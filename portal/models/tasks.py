@@ -113,11 +113,8 @@ class Task(models.Model):
             ),
         )
         indexes = (
-            models.Index(
-                fields=["next_wake_at"],
-                condition=Q(state__in=["queued", "running", "failing", "canceling"]),
-                name="task_is_due",
-            ),
+            # Plain, not partial: SQLite uses no partial index for a bound parameter.
+            models.Index(fields=["state", "next_wake_at"], name="task_is_due"),
             models.Index(fields=["account", "-created_at"], name="task_of_account"),
             models.Index(fields=["cloud_account", "-created_at"], name="task_of_cloud_account"),
         )
