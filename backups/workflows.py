@@ -228,6 +228,11 @@ def _put_back(job: Job) -> Operation | None:
     return job.cloud.ensure_undone(job.args["server"], job.token)
 
 
+def _is_put_back(args: Learned, memory: Learned) -> bool:
+    """What was set aside is the only old disk until it is back: never drop it before."""
+    return not memory.get("put_back_timed_out")
+
+
 def _drop_what_was_set_aside(job: Job) -> Operation | None:
     if "set_aside" not in job.begun:
         return None
@@ -253,7 +258,7 @@ class RestoreBackup(Workflow):
         Step("stop_for_undo", "Power off", _stop_for_undo),
         Step("put_back", "Put the old disk back", _put_back),
         POWER_BACK,
-        Step("drop_undo", "Drop what was set aside", _drop_what_was_set_aside),
+        Step("drop_undo", "Drop what was set aside", _drop_what_was_set_aside, when=_is_put_back),
     )
 
     def done(self, task: Task) -> None:
@@ -261,20 +266,28 @@ class RestoreBackup(Workflow):
         _tell(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
 
     def failed(self, task: Task) -> None:
+        level, what = Notification.Level.ERROR, "failed"
         if task.state == Task.State.CANCELED:
-            title = f"Restore of {task.resource} cancelled"
-            _tell(task, Notification.Level.INFO, title, "It has its former disk.")
-            return
-        is_restored = any(record["name"] == "drop" for record in task.steps)
-        after = "The restore itself is complete." if is_restored else "It has its former disk."
-        title = f"Restore of {task.resource} failed"
-        _tell(task, Notification.Level.ERROR, title, f"{task.error} {after} {task.advice}")
+            level, what = Notification.Level.INFO, "cancelled"
+        if not _is_put_back(task.args, task.memory):
+            level = Notification.Level.ERROR
+        body = f"{task.error} {_disk_after(task)} {task.advice}".strip()
+        _tell(task, level, f"Restore of {task.resource} {what}", body)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
 
         backup = Backup.objects.get(pk=task.args["backup"])
         return services.restore_backup(actor, backup, may_power_off=task.args["may_power_off"])
+
+
+def _disk_after(task: Task) -> str:
+    """Which disk a server has after a restore that did not end well."""
+    if any(record["name"] == "drop" for record in task.steps):
+        return "The restore itself is complete."
+    if _is_put_back(task.args, task.memory):
+        return "It has its former disk."
+    return f"Its former disk is kept as the virtual machine standby-undo-{task.token}."
 
 
 # Delete

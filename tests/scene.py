@@ -73,6 +73,21 @@ class Scene:
         self._allow_time(backup.task)
         return backup
 
+    def have_backup(self, name: str = "A backup") -> Backup:
+        """A complete backup, as a task has left it at the lab and here; made without one."""
+        task = Task.objects.create(
+            kind="create_backup", title="Backup", account=self.resource.account,
+            resource=self.resource, state=Task.State.DONE, deadline_at=self.clock.now(),
+        )  # fmt: skip
+        copy = self.lab.clusters[CLUSTER].add_vm(
+            f"standby-{task.token}", power="off", size_bytes=self.resource.size_bytes,
+            content=self.content, vcpus=2, memory_mb=8192, description="standby:v1 made for a test",
+        )  # fmt: skip
+        return Backup.objects.create(
+            resource=self.resource, name=name, type=Backup.Type.MANUAL, task=task,
+            status=Backup.Status.READY, external_id=copy.uuid, size_bytes=self.resource.size_bytes,
+        )  # fmt: skip
+
     def restore(self, backup: Backup) -> Task:
         self.resource.refresh_from_db()
         backup.refresh_from_db()

@@ -11,6 +11,7 @@ from backups import services
 from backups.models import Backup
 from portal import engine
 from portal.audit import SYSTEM
+from portal.lab import Fault
 from portal.models import Notification, Task
 from tests.scene import CLUSTER, Scene
 
@@ -101,7 +102,7 @@ def test_two_backups_keep_two_points_in_time(scene: Scene) -> None:
 
 
 def test_a_delete_removes_the_copy_and_nothing_else(scene: Scene) -> None:
-    first, second = scene.backup("First"), None
+    first = scene.backup("First")
     scene.drive(first.task)
     second = scene.backup("Second")
     scene.drive(second.task)
@@ -167,7 +168,6 @@ def test_a_second_task_on_a_busy_server_is_refused(scene: Scene) -> None:
 
 
 def test_a_failed_backup_can_be_retried(scene: Scene) -> None:
-    scene.lab.clusters[CLUSTER].vms[scene.resource.external_id]
     backup = scene.backup("Named")
     vm = scene.lab.clusters[CLUSTER].vms.pop(scene.resource.external_id)
     task = scene.drive(backup.task)
@@ -179,10 +179,22 @@ def test_a_failed_backup_can_be_retried(scene: Scene) -> None:
 
 
 def test_an_unreachable_cluster_is_waited_for(scene: Scene) -> None:
-    from portal.lab import Fault
-
     backup = scene.backup()
     scene.lab.faults.add(Fault("drop_before", path=r"^(?!.*\.lab)", count=8))
     task = scene.drive(backup.task)
     assert task.state == Task.State.DONE
     scene.assert_in_order("original")
+
+
+def test_an_undo_that_cannot_finish_keeps_the_old_disk(scene: Scene) -> None:
+    backup = scene.have_backup()
+    scene.write("changed")
+    task = scene.restore(backup)
+    scene.drive_until(lambda: any("/disks/detach" in call.path for call in scene.lab.calls))
+    engine.cancel(task)
+    forbidden = Fault("status", path="/disks/attach", count=100_000, status=422)
+    scene.lab.faults.add(forbidden)
+    scene.drive(task)
+    kept = [vm for vm in scene.lab.clusters[CLUSTER].vms.values() if "undo" in vm.name]
+    assert [str(vm.disks[0].content) for vm in kept] == ["changed"]
+    assert kept[0].name in Notification.objects.get().body

@@ -87,8 +87,7 @@ def _prepare_backup(scene: Scene) -> Callable[[], None]:
 
 
 def _prepare_restore(scene: Scene) -> Callable[[], None]:
-    backup = scene.backup()
-    scene.drive(backup.task)
+    backup = scene.have_backup()
     scene.write("changed")
     task = scene.restore(backup)
 
@@ -101,8 +100,7 @@ def _prepare_restore(scene: Scene) -> Callable[[], None]:
 
 
 def _prepare_delete(scene: Scene) -> Callable[[], None]:
-    backup = scene.backup()
-    scene.drive(backup.task)
+    backup = scene.have_backup()
     scene.delete(backup)
 
     def check() -> None:

@@ -64,15 +64,13 @@ def _backup(scene: Scene) -> tuple[Task, Backup]:
 
 
 def _restore(scene: Scene) -> tuple[Task, Backup]:
-    backup = scene.backup()
-    scene.drive(backup.task)
+    backup = scene.have_backup()
     scene.write("changed")
     return scene.restore(backup), backup
 
 
 def _delete(scene: Scene) -> tuple[Task, Backup]:
-    backup = scene.backup()
-    scene.drive(backup.task)
+    backup = scene.have_backup()
     return scene.delete(backup), backup
 
 
@@ -117,8 +115,14 @@ def _strike_at_every_call(
     raise AssertionError("the workflow never ran out of calls")
 
 
-@pytest.mark.parametrize("power", ["on", "off"])
-@pytest.mark.parametrize("fault", FAULTS)
+# A server that is off makes fewer of the same calls: three faults stand for the rest.
+WITH_POWER = [
+    *((fault, "on") for fault in FAULTS),
+    *((fault, "off") for fault in ("422", "dropped after acting", "failed task")),
+]
+
+
+@pytest.mark.parametrize(("fault", "power"), WITH_POWER)
 @pytest.mark.parametrize("workflow", STARTS)
 def test_a_fault_at_any_call_ends_right(
     workflow: str, fault: str, power: str, directory: Path, capsys: pytest.CaptureFixture[str]
