@@ -1,87 +1,99 @@
-"""What the shell around every page needs, asked of the database only when it is drawn."""
+"""What the shell around every page shows: account, tasks, bell, navigation.
+
+Nothing is asked before a template touches it, so fragments and the pages of strangers
+cost no query; each fact is one query, asked once.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
-from django.http import HttpRequest
+from portal import __version__
+from portal.models import Account, Notification, Role, RoleGrant, Task
 
-from portal.models import (
-    Account,
-    CloudAccount,
-    Notification,
-    Organization,
-    Resource,
-    Task,
-    User,
-)
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
+    from portal.models import User
+
+# More than these are found by the switcher's search instead of by scrolling.
 SWITCHER_ROWS = 50
 
 
 class Shell:
-    """Lazy facts of the shell for one request."""
+    """The shell of one request. ``account`` is what the view's access mark has found."""
+
+    version = __version__
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        self._user: User = request.user  # type: ignore[assignment]  # asked only when signed in
-        self.account: Account | None = getattr(request, "account", None)
-        self.permissions: frozenset[str] = getattr(request, "permissions", frozenset())
+
+    @property
+    def _user(self) -> User:
+        return cast("User", self._request.user)
+
+    @cached_property
+    def is_signed_in(self) -> bool:
+        user = getattr(self._request, "user", None)
+        return user is not None and user.is_authenticated
+
+    @property
+    def account(self) -> Account | None:
+        return getattr(self._request, "account", None)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the person may do on the account, as the access mark has found it."""
+        return getattr(self._request, "permissions", frozenset())
 
     @property
     def theme(self) -> str:
-        """The theme chosen by cookie, or "" for the system's."""
+        """The theme chosen by cookie; empty follows the system."""
         theme = self._request.COOKIES.get("theme", "")
         return theme if theme in {"light", "dark"} else ""
 
     @cached_property
     def accounts(self) -> list[Account]:
         """The first accounts the person can switch to, by organization."""
-        visible = Account.objects.visible_to(self._user).select_related("organization")
-        return list(visible.order_by("organization__name", "name")[:SWITCHER_ROWS])
+        if not self.is_signed_in:
+            return []
+        visible = Account.objects.visible_to(self._user).select_related("organization__customer")
+        order = ("organization__customer__name", "organization__name", "organization_id", "name")
+        return list(visible.order_by(*order)[:SWITCHER_ROWS])
 
     @cached_property
     def active_task_count(self) -> int:
-        tasks = Task.objects.filter(account=self.account)
-        return tasks.active().count() if self.account else 0
-
-    @cached_property
-    def widget_count(self) -> int:
-        """Tasks in the widget: under way, or ended and not acknowledged."""
-        if not self.account:
+        """Tasks of the account that have not ended."""
+        if self.account is None:
             return 0
-        return Task.objects.filter(account=self.account).in_widget().count()
+        return Task.objects.filter(account=self.account).active().count()
 
     @cached_property
-    def unread_count(self) -> int:
-        if not self.account:
+    def unread_notification_count(self) -> int:
+        """Notifications of the account that the person has not dismissed."""
+        if self.account is None:
             return 0
         return Notification.objects.unread_by(self._user, self.account).count()
 
     @cached_property
-    def utility_server_count(self) -> int:
-        servers = Resource.objects.filter(kind=Resource.Kind.UTILITY_SERVER)
-        return servers.filter(account=self.account).count()
+    def _roles(self) -> frozenset[str]:
+        if not self.is_signed_in:
+            return frozenset()
+        return frozenset(RoleGrant.objects.filter(user=self._user).values_list("role", flat=True))
 
-    @cached_property
-    def administers(self) -> bool:
-        """Whether cloud accounts and organizations are within the person's reach."""
-        return (
-            Organization.objects.administered_by(self._user).exists()
-            or CloudAccount.objects.visible_to(self._user).exists()
-        )
+    @property
+    def role(self) -> str:
+        """The highest role the person holds anywhere, as the user menu names it."""
+        return next((str(role.label) for role in Role if role.value in self._roles), "")
 
-    @cached_property
-    def version(self) -> str:
-        try:
-            return version("standby")
-        except PackageNotFoundError:
-            return "development"
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the person administers a customer or an organization (R111, R112)."""
+        above = {Role.CUSTOMER_ADMINISTRATOR.value, Role.ORGANIZATION_ADMINISTRATOR.value}
+        return bool(self._roles & above)
 
 
-def shell(request: HttpRequest) -> dict[str, Any]:
-    """Add ``shell`` for signed-in people; pages of strangers do without."""
-    user = getattr(request, "user", None)
-    return {"shell": Shell(request) if user and user.is_authenticated else None}
+def shell(request: HttpRequest) -> dict[str, Shell]:
+    """Give every template ``shell``."""
+    return {"shell": Shell(request)}

@@ -11,8 +11,9 @@ from django.forms.renderers import TemplatesSetting
 
 
 class StandbyRenderer(TemplatesSetting):
-    """Draws every field with the design system's parts."""
+    """Draws every form with the design system's parts; the Django admin brings its own."""
 
+    form_template_name = "portal/form.html"
     field_template_name = "portal/field.html"
 
 

@@ -90,7 +90,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "portal.form_renderer.StandbyRenderer"
+FORM_RENDERER = "portal.forms.StandbyRenderer"
 
 
 def _database() -> dict[str, Any]:

@@ -1,45 +1,68 @@
-"""The design system's small parts as template tags and filters. Everything escapes."""
+"""Words and marks of the pages: icons, states, times, sizes, fields, navigation.
+
+A builtin library (settings): templates use these without loading them. Everything
+escapes what it is given.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django import template
-from django.forms import BoundField
+from django.forms import BoundField, CheckboxInput, Select
+from django.forms.widgets import RadioSelect
+from django.template import Context
 from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 register = template.Library()
 
-# Task state -> tone and icon (R160).
+
+class Look(NamedTuple):
+    """Colour and shape of a state; its word always stands beside them."""
+
+    tone: str
+    icon: str
+
+
+UNKNOWN = Look("idle", "dash")
+# Colours of R160: done green, failing and failed red, cancelling and cancelled gray, running blue.
 TASK_LOOK = {
-    "queued": ("idle", "dash"),
-    "running": ("run", "spin"),
-    "failing": ("bad", "spin"),
-    "canceling": ("idle", "spin"),
-    "done": ("ok", "okcircle"),
-    "failed": ("bad", "xcircle"),
-    "canceled": ("idle", "x"),
+    "queued": Look("idle", "clock"),
+    "running": Look("run", "spin"),
+    "failing": Look("bad", "spin"),
+    "canceling": Look("idle", "spin"),
+    "done": Look("ok", "okcircle"),
+    "failed": Look("bad", "xcircle"),
+    "canceled": Look("idle", "minus"),
 }
-LEVEL_LOOK = {"info": ("info", "info"), "warning": ("warn", "alert"), "error": ("bad", "xcircle")}
+POWER_LOOK = {"on": ("ok", "Running"), "off": ("idle", "Stopped")}
+LEVEL_LOOK = {
+    "info": Look("info", "info"),
+    "success": Look("ok", "okcircle"),
+    "warning": Look("warn", "alert"),
+    "error": Look("bad", "xcircle"),
+}
+LEVEL_WORDS = {"info": "Info", "success": "Done", "warning": "Warning", "error": "Error"}
 RESULT_LOOK = {
-    "requested": ("run", "tasks"),
-    "done": ("ok", "okcircle"),
-    "refused": ("bad", "xcircle"),
-    "failed": ("bad", "xcircle"),
+    "requested": Look("run", "tasks"),
+    "done": Look("ok", "okcircle"),
+    "refused": Look("bad", "xcircle"),
+    "failed": Look("bad", "xcircle"),
 }
 
 
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
-    """An icon of the sprite, hidden from readers; ``extra`` are classes such as ``spin``."""
-    href = static("portal/icons.svg")
+    """An icon of the sprite, hidden from screen readers; ``extra`` are classes such as ``spin``."""
+    classes = f"icon {extra}".strip()
     return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', extra, href, name
+        '<svg class="{}" aria-hidden="true"><use href="{}"/></svg>', classes, icon_href(name)
     )
 
 
@@ -49,50 +72,74 @@ def icon_href(name: str) -> str:
     return f"{static('portal/icons.svg')}#i-{name}"
 
 
+def _mark(part: str, tone: str, name: str, text: str) -> SafeString:
+    shape = icon(name, "spin" if name == "spin" else "")
+    return format_html('<span class="{}" data-tone="{}">{}{}</span>', part, tone, shape, text)
+
+
 @register.simple_tag
 def status(tone: str, name: str, text: str) -> SafeString:
-    """A status: icon and word, never colour alone."""
-    spin = "spin" if name == "spin" else ""
-    return format_html(
-        '<span class="status" data-tone="{}">{}{}</span>', tone, icon(name, spin), text
-    )
+    """Icon and word in a tone (ok, warn, bad, run, info, idle)."""
+    return _mark("status", tone, name, text)
+
+
+@register.simple_tag
+def pill(tone: str, name: str, text: str) -> SafeString:
+    """A state as it stands beside a title."""
+    return _mark("pill", tone, name, text)
 
 
 @register.filter
 def task_status(task: Any) -> SafeString:
     """A task's state in its words and colour (R160)."""
-    tone, name = TASK_LOOK[task.state]
-    return status(tone, name, task.get_state_display())
+    return status(*TASK_LOOK.get(task.state, UNKNOWN), task.get_state_display())
 
 
 @register.filter
 def power_status(resource: Any) -> SafeString:
-    """Power of a server: Running, Stopped, or unknown."""
-    words = {"on": ("ok", "Running"), "off": ("idle", "Stopped")}
-    tone, word = words.get(resource.power_state, ("idle", "Unknown"))
+    """Power of a server: Running, Stopped or Unknown."""
+    tone, word = POWER_LOOK.get(resource.power_state, ("idle", "Unknown"))
     return status(tone, "power", word)
+
+
+@register.filter
+def power_pill(resource: Any) -> SafeString:
+    """Power of a server beside its name."""
+    tone, word = POWER_LOOK.get(resource.power_state, ("idle", "Unknown"))
+    return pill(tone, "power", word)
 
 
 @register.filter
 def result_status(entry: Any) -> SafeString:
     """The result of an audit entry."""
-    tone, name = RESULT_LOOK[entry.result]
-    return status(tone, name, entry.get_result_display())
+    return status(*RESULT_LOOK.get(entry.result, UNKNOWN), entry.get_result_display())
 
 
 @register.filter
 def level_tone(notification: Any) -> str:
-    return LEVEL_LOOK[notification.level][0]
+    """The tone of a notification's level, or of a Django message's."""
+    return LEVEL_LOOK.get(_level(notification), UNKNOWN).tone
 
 
 @register.filter
 def level_icon(notification: Any) -> SafeString:
-    return icon(LEVEL_LOOK[notification.level][1])
+    """The icon of a notification's level, or of a Django message's, with its word for readers."""
+    level = _level(notification)
+    shape = icon(LEVEL_LOOK.get(level, UNKNOWN).icon)
+    return format_html('{}<span class="vh">{}: </span>', shape, LEVEL_WORDS.get(level, ""))
+
+
+def _level(notification: Any) -> str:
+    """The name of a level: a message has a number for it, and the name as ``level_tag``."""
+    if isinstance(notification, str):
+        return notification
+    return str(getattr(notification, "level_tag", "") or getattr(notification, "level", ""))
 
 
 @register.filter
+@register.simple_tag
 def type_badge(backup: Any) -> SafeString:
-    """The letter of a backup's type, its word for readers and on hover (R158)."""
+    """The letter of a backup's type (P, M, S, D), its word for readers and on hover (R026)."""
     word = backup.get_type_display()
     return format_html(
         '<span class="type" data-type="{0}" title="{1}"><span aria-hidden="true">{0}</span>'
@@ -102,44 +149,59 @@ def type_badge(backup: Any) -> SafeString:
     )
 
 
+def _nothing(reason: str) -> SafeString:
+    """The dash of an empty value, with its reason for screen readers."""
+    return format_html('<span aria-hidden="true">&ndash;</span><span class="vh">{}</span>', reason)
+
+
 @register.filter
-def size(value: int | None) -> str:
-    """Bytes as people read them: one decimal, binary units as the clusters count them."""
-    if value is None:
-        return "–"
-    number = float(value)
-    for unit in ("B", "KB", "MB", "GB"):
-        if number < 1024:
-            return f"{number:.1f} {unit}" if unit != "B" else f"{int(number)} B"
-        number /= 1024
-    return f"{number:.1f} TB"
+def size(size_bytes: int | None) -> str:
+    """Bytes with one decimal. 1 GB is 2**30 bytes, as hypervisors count."""
+    if size_bytes is None:
+        return _nothing("Size not known")
+    amount = float(size_bytes)
+    if amount < 1024:
+        return f"{size_bytes} B"
+    for unit in ("KB", "MB", "GB"):
+        amount /= 1024
+        # 1023.95 of a unit would be shown as 1024.0 of it.
+        if amount < 1023.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1024:.1f} TB"
 
 
 def moment(at: datetime, zone: ZoneInfo, now: datetime) -> str:
-    """``Today, 02:11``, ``Yesterday, 22:00``, then ``17 Nov 2025, 18:30``, in a zone."""
-    local, today = at.astimezone(zone), now.astimezone(zone).date()
-    if local.date() == today:
-        return f"Today, {local:%H:%M}"
-    if local.date() == today - timedelta(days=1):
-        return f"Yesterday, {local:%H:%M}"
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    """``Today, 02:11``, ``Yesterday, 22:00``, ``Tomorrow, 02:00``, else ``17 Nov 2025, 18:30``."""
+    local = at.astimezone(zone)
+    days = (local.date() - now.astimezone(zone).date()).days
+    day = {-1: "Yesterday", 0: "Today", 1: "Tomorrow"}.get(days) or f"{local.day} {local:%b %Y}"
+    return f"{day}, {local:%H:%M}"
+
+
+def _time(at: datetime, text: str, title: str = "") -> SafeString:
+    stamp = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    hint = format_html(' title="{}"', title) if title else ""
+    return format_html('<time datetime="{}"{}>{}</time>', stamp, hint, text)
+
+
+def _zone(zone: ZoneInfo | None) -> ZoneInfo:
+    return zone or ZoneInfo(timezone.get_current_timezone_name())
 
 
 @register.filter
 def when(at: datetime | None, zone: ZoneInfo | None = None) -> SafeString:
-    """A time in the account's zone, machine-readable too."""
+    """A time as read in a zone (``account.zone``; else the current one), machine-readable too."""
     if at is None:
-        return format_html('<span class="muted">–<span class="vh">not yet</span></span>')
-    text = moment(at, zone or ZoneInfo("UTC"), timezone.now())
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(), text)
+        return _nothing("Never")
+    return _time(at, moment(at, _zone(zone), timezone.now()))
 
 
 @register.filter
-def duration(value: timedelta | None) -> str:
-    """``10 s``, ``4 min``, ``2 h 06 min``, ``3 d 4 h``."""
-    if value is None:
-        return "–"
-    seconds = max(0, int(value.total_seconds()))
+def duration(span: timedelta | float | None) -> str:
+    """``10 s``, ``4 min``, ``2 h 06 min``, ``3 d 4 h``; a plain number is seconds."""
+    if span is None:
+        return _nothing("Not known")
+    seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
@@ -151,21 +213,59 @@ def duration(value: timedelta | None) -> str:
 
 @register.filter
 def since(at: datetime | None) -> str:
-    """Time from then to now, as `duration`."""
-    return duration(timezone.now() - at) if at else "–"
+    """Time from then to now, as ``duration``."""
+    return duration(timezone.now() - at if at else None)
+
+
+def distance(at: datetime, now: datetime) -> str:
+    """``just now``, ``4 min ago``, ``5 h ago``, ``6 days ago``, or ``in 4 min``."""
+    seconds = abs(int((now - at).total_seconds()))
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        text = f"{seconds // 60} min"
+    elif seconds < 86400:
+        text = f"{seconds // 3600} h"
+    else:
+        text = f"{seconds // 86400} day{'s' if seconds >= 2 * 86400 else ''}"
+    return f"{text} ago" if at <= now else f"in {text}"
+
+
+@register.filter
+def ago(at: datetime | None, zone: ZoneInfo | None = None) -> SafeString:
+    """How long ago it was, with the time itself on hover."""
+    if at is None:
+        return _nothing("Never")
+    now = timezone.now()
+    return _time(at, distance(at, now), moment(at, _zone(zone), now))
 
 
 @register.filter
 def kind_of(field: BoundField) -> str:
-    """What a form field is drawn as: checkbox, select or input."""
-    widget = type(field.field.widget).__name__
-    if widget == "CheckboxInput":
-        return "checkbox"
-    return "select" if widget.startswith("Select") else "input"
+    """What a form field is drawn as: checkbox, switch, choices, select or input."""
+    control = field.field.widget
+    if isinstance(control, CheckboxInput):
+        return "switch" if control.attrs.get("role") == "switch" else "checkbox"
+    if isinstance(control, RadioSelect):  # CheckboxSelectMultiple is one too
+        return "choices"
+    if isinstance(control, Select) and not control.allow_multiple_selected:
+        return "select"
+    return "input"
+
+
+@register.simple_tag
+def widget(field: BoundField, **attrs: str) -> SafeString:
+    """A form field's control in our dress, with further attributes (``autofocus=""``)."""
+    dress = {"checkbox": "", "choices": "", "switch": "switch"}.get(kind_of(field), "input")
+    given = str(field.field.widget.attrs.get("class", ""))
+    classes = given if dress in given.split() else f"{given} {dress}".strip()
+    dressed: dict[str, str | bool] = {"class": classes} if classes else {}
+    dressed.update((name.replace("_", "-"), value) for name, value in attrs.items())
+    return field.as_widget(attrs=dressed)
 
 
 @register.simple_tag(takes_context=True)
-def url_with(context: dict[str, Any], **changes: Any) -> str:
+def url_with(context: Context, **changes: Any) -> str:
     """The present address with some of its query changed; None or "" drops a parameter."""
     query = context["request"].GET.copy()
     for name, value in changes.items():
@@ -173,4 +273,37 @@ def url_with(context: dict[str, Any], **changes: Any) -> str:
             query.pop(name, None)
         else:
             query[name] = str(value)
-    return f"?{query.urlencode()}" if query else "?"
+    return f"?{query.urlencode()}"
+
+
+def _family(view_name: str) -> str:
+    """What a page is about: ``reporting:task`` of ``reporting:task_detail``."""
+    return view_name.rpartition("_")[0] or view_name
+
+
+@register.inclusion_tag("portal/_nav_link.html", takes_context=True)
+def nav_link(
+    context: Context,
+    view_name: str,
+    icon_name: str,
+    text: str,
+    account: Any = None,
+    *,
+    count: int = 0,
+    counted: str = "",
+) -> dict[str, Any]:
+    """A link of the side navigation, marked while pages of its object are shown.
+
+    A page may say where it belongs by ``section`` (a view name) in its context. An
+    address nobody serves is left out: the ground floor stands without the apps above it.
+    ``counted`` says what ``count`` counts; "unread" stands out.
+    """
+    try:
+        target = reverse(view_name, args=[account.pk] if account else [])
+    except NoReverseMatch:
+        target = ""
+    match = getattr(context.get("request"), "resolver_match", None)
+    here = context.get("section") or (match.view_name if match else "")
+    is_current = _family(here) == _family(view_name)
+    facts = {"target": target, "icon_name": icon_name, "text": text, "is_current": is_current}
+    return facts | {"count": count, "counted": counted}

@@ -1,0 +1,44 @@
+"""The common ground of list pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import django_tables2
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from portal.access import Request, wants_fragment
+
+
+class Table(django_tables2.Table):
+    """A table whose cells carry only the classes their columns ask for.
+
+    django-tables2 adds each column's name as a class, and ``status`` or ``type`` are
+    names of parts in our style sheet.
+    """
+
+    def get_column_class_names(self, classes_set: set[str], bound_column: Any) -> set[str]:
+        return classes_set
+
+
+def show_table(
+    request: Request,
+    template: str,
+    table: django_tables2.Table,
+    context: Mapping[str, Any] | None = None,
+    *,
+    per_page: int = 25,
+) -> HttpResponse:
+    """Answer with the page, or with the sorted and paged rows alone (``portal/_table.html``).
+
+    A page number out of range shows the last page, never an error.
+    """
+    paginate = {"per_page": per_page, "silent": True}
+    django_tables2.RequestConfig(request, paginate=paginate).configure(table)
+    part = "portal/_table.html" if wants_fragment(request) else template
+    response = render(request, part, {**(context or {}), "table": table})
+    patch_vary_headers(response, ["HX-Request"])
+    return response
