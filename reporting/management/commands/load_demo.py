@@ -1,0 +1,29 @@
+"""manage.py load_demo: the demo's customers, people, machines and backups, made against the lab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from portal.processes.demo import lab_ports
+from reporting.demo import Lab, load
+
+
+class Command(BaseCommand):
+    help = "Load the demo (STANDBY_DEMO=1 only; the lab must be running). May be run again."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError("The demo is loaded only where STANDBY_DEMO=1 is set.")
+        ca_path = settings.DATA_DIR / "lab" / "ca.pem"
+        endpoints = {name: f"https://127.0.0.1:{port}" for name, port in lab_ports().items()}
+        try:
+            load(Lab(endpoints, ca_path), self.stdout.write)
+        except (requests.RequestException, FileNotFoundError) as error:
+            raise CommandError(
+                f"The lab does not answer: {error}. Start it with: python -m portal.lab"
+            ) from error

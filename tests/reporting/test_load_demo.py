@@ -1,0 +1,53 @@
+"""The demo is loaded by really running tasks, and only once."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from backups.models import Backup
+from portal.lab import Lab as LabState
+from portal.lab import LabServer
+from portal.models import Account, AuditEntry, CloudAccount, Resource, Task, User
+from reporting import demo
+
+GIB = 2**30
+
+
+@pytest.fixture
+def demo_lab(lab: LabState, lab_server: LabServer) -> demo.Lab:
+    """A lab with the demo's machines, whose guests go off at once."""
+    for name in demo.MACHINES:
+        lab.clusters["ahv-lon-01"].add_vm(
+            name, power="on", size_bytes=GIB, content=name, guest_shutdown_seconds=1
+        )
+    return demo.Lab(dict(lab_server.urls), lab_server.ca_path)
+
+
+@pytest.mark.usefixtures("db")
+@override_settings(ENGINE_POLL_SECONDS=0.05)
+def test_the_demo_is_made_by_tasks_and_loading_it_again_changes_nothing(
+    demo_lab: demo.Lab,
+) -> None:
+    said: list[str] = []
+    demo.load(demo_lab, said.append)
+    account = Account.objects.get(name="Radiology PACS")
+    assert account.cloud_account is not None
+    assert account.cloud_account.health == CloudAccount.Health.REACHABLE
+    assert account.resources.filter(kind=Resource.Kind.SANDBOX).count() == 1
+    assert account.resources.count() == 4
+    assert set(Backup.objects.values_list("status", flat=True)) == {Backup.Status.READY}
+    assert set(Task.objects.values_list("state", flat=True)) == {Task.State.DONE}
+    person = User.objects.get(email="org-admin@meridian.example")
+    assert person.check_password(demo.PASSWORD)
+
+    before = [Task.objects.count(), User.objects.count(), AuditEntry.objects.count()]
+    demo.load(demo_lab, said.append)
+    assert [Task.objects.count(), User.objects.count(), AuditEntry.objects.count()] == before
+
+
+@override_settings(DEMO=False)
+def test_it_is_refused_where_the_demo_was_not_asked_for() -> None:
+    with pytest.raises(CommandError, match="STANDBY_DEMO"):
+        call_command("load_demo")
