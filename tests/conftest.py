@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -34,6 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if skip:
                 item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the crash and fault matrices covered, and how many cases that were."""
+    reports = terminalreporter.getreports("passed")
+    lines = [value for r in reports for key, value in r.user_properties if key == "matrix"]
+    if lines:
+        terminalreporter.section("crash and fault matrix")
+        total = sum(int(re.findall(r"(\d+) cases", line)[0]) for line in lines)
+        for line in [*sorted(lines), f"in all: {total} cases"]:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""One server at a fresh lab and its rows here, and what must hold whenever a task on it has ended."""
+"""One server at a fresh lab and its rows here, and what must hold after every end of a task."""
 
 from __future__ import annotations
 

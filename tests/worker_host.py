@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -59,9 +60,10 @@ def main() -> None:
         if pid == 0:
             try:
                 work(control, ca_path)
-            finally:
-                sys.stderr.flush()
-                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
         print(f"pid {pid}", flush=True)
         _, status = os.waitpid(pid, 0)
         print(f"ended {status}", flush=True)

@@ -37,9 +37,10 @@ def admit(now: datetime) -> None:
     for pk in list(queued.values_list("cloud_account", flat=True).distinct()):
         with transaction.atomic():
             # The row lock makes the count true: two runners admit one after the other.
-            cloud_account = CloudAccount.objects.select_for_update().get(pk=pk)
-            tasks = Task.objects.filter(cloud_account=cloud_account)
-            places = cloud_account.max_tasks - tasks.filter(state__in=Task.STARTED).count()
+            locked = CloudAccount.objects.select_for_update().filter(pk=pk)
+            limit = locked.values_list("max_tasks", flat=True).get()
+            tasks = Task.objects.filter(cloud_account=pk)
+            places = limit - tasks.filter(state__in=Task.STARTED).count()
             if places > 0:
                 chosen = _in_turn(tasks.filter(state=State.QUEUED))[:places]
                 Task.objects.filter(pk__in=list(chosen), state=State.QUEUED).update(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 
 from backups.models import Backup
 from portal.lab import Fault, Lab, LabServer
@@ -37,7 +38,7 @@ class Host:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.worker_host"],
             cwd=ROOT, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self.pids: queue.Queue[int] = queue.Queue()
 
@@ -63,8 +64,9 @@ class Host:
 
 
 @pytest.fixture
-def host(process_environment: dict[str, str]) -> Iterator[Host]:
-    host = Host(process_environment)
+def host(process_environment: dict[str, str], settings: LazySettings) -> Iterator[Host]:
+    keys = {"SECRETS_KEYS": ",".join(settings.SECRETS_KEYS)}
+    host = Host(process_environment | keys)
     yield host
     host.close()
 
@@ -121,14 +123,13 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     when: str,
     host: Host,
     directory: Path,
-    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
         cases = sum(1 for _ in _kill_at_every_call(workflow, when, host, lab, server))
     assert cases >= 2
-    with capsys.disabled():
-        print(f"\n{workflow}: worker killed {when} each of {cases} calls: all ended right")
+    record_property("matrix", f"{workflow}, worker killed {when} a call: {cases} cases")
 
 
 def _kill_at_every_call(

@@ -7,7 +7,8 @@ server is as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 from django.conf import LazySettings
 
 from backups.models import Backup
+from portal import engine
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
+from portal.refusals import Refused
 from tests.scene import CLUSTER, Scene, build
 
 pytestmark = pytest.mark.django_db
@@ -125,21 +128,23 @@ WITH_POWER = [
 @pytest.mark.parametrize(("fault", "power"), WITH_POWER)
 @pytest.mark.parametrize("workflow", STARTS)
 def test_a_fault_at_any_call_ends_right(
-    workflow: str, fault: str, power: str, directory: Path, capsys: pytest.CaptureFixture[str]
+    workflow: str,
+    fault: str,
+    power: str,
+    directory: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
         cases = sum(1 for _ in _strike_at_every_call(workflow, fault, server, lab, power))
-    with capsys.disabled():
-        print(f"\n{workflow} of a server that is {power}: {fault} at each of {cases} calls")
+    record_property("matrix", f"{workflow} of a server that is {power}, {fault}: {cases} cases")
 
 
 @pytest.mark.parametrize("workflow", STARTS)
-def test_a_cancel_before_any_call_ends_right(workflow: str, directory: Path) -> None:
+def test_a_cancel_before_any_call_ends_right(
+    workflow: str, directory: Path, record_property: Callable[[str, object], None]
+) -> None:
     """A person cancels while the worker is about to make call number n, for every n."""
-    from portal import engine
-    from portal.refusals import Refused
-
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
         for number in range(MANY):
@@ -153,16 +158,15 @@ def test_a_cancel_before_any_call_ends_right(workflow: str, directory: Path) -> 
             scene.drive_until(lambda busy=busy: busy.count == 0)
             if busy.count:
                 break
-            try:
+            with contextlib.suppress(Refused):  # it may be past the point of no return
                 engine.cancel(task)
-            except Refused:
-                pass
             scene.drive(task)
             assert task.state in {Task.State.CANCELED, Task.State.DONE}
             _check_cancel(workflow, scene, task, backup)
         else:
             raise AssertionError("the workflow never ran out of calls")
     assert number >= 2
+    record_property("matrix", f"{workflow}, cancelled before a call: {number} cases")
 
 
 def _check_cancel(workflow: str, scene: Scene, task: Task, backup: Backup) -> None:
