@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "portal.error_pages.server_error"
+
 urlpatterns = [
     path("", include("portal.views.urls")),
     path("", include("backups.urls")),
