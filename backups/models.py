@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from portal.models import Account, Resource, Task, User
+from portal.models import Account, Infrastructure, Resource, Task, User
 
 
 class IllegalTransition(Exception):
@@ -22,7 +22,7 @@ class BackupQuerySet(models.QuerySet["Backup"]):
 
     def listed(self) -> BackupQuerySet:
         """What a panel shows: everything that is, was meant to be, or is about to go."""
-        return self.exclude(status__in=[Backup.Status.DELETED, Backup.Status.CANCELED])
+        return self.filter(status__in=Backup.LISTED)
 
     def ready(self) -> BackupQuerySet:
         """Complete and restorable."""
@@ -45,6 +45,8 @@ class Backup(models.Model):
         CANCELED = "canceled", "Canceled"  # stopped by a person; nothing is left of it
         DELETING = "deleting", "Deleting"  # must no longer be restored
         DELETED = "deleted", "Deleted"  # gone at the cloud; the row is kept for the records
+
+    LISTED = (Status.CREATING, Status.READY, Status.FAILED, Status.DELETING)
 
     FOLLOWS: dict[str, frozenset[str]] = {
         Status.CREATING: frozenset({Status.READY, Status.FAILED, Status.CANCELED}),
@@ -101,6 +103,21 @@ class Backup(models.Model):
     @property
     def may_delete(self) -> bool:
         return self.Status.DELETING in self.FOLLOWS[self.status]
+
+    def parts(self) -> list[tuple[str, str]]:
+        """What there is of it at the clouds, each with its site: all of it goes with it (R061)."""
+        if not self.external_id:
+            return []
+        names = {
+            Infrastructure.AHV: f"Copy of the server, the VM standby-{self.task_token}",
+            Infrastructure.AZURE: f"Incremental snapshot of the OS disk, standby-{self.task_token}",
+        }
+        return [(names[Infrastructure(self.resource.account.infrastructure)], self.site)]
+
+    @property
+    def task_token(self) -> str:
+        """Token of the task that made it, which names its parts at a cloud."""
+        return self.task_id.hex if self.task_id else ""
 
     @property
     def taken_at(self) -> Any:

@@ -9,6 +9,7 @@ from django.db import transaction
 from backups.models import Backup, IllegalTransition
 from portal import engine
 from portal.audit import Actor, record
+from portal.clouds.api import PowerState
 from portal.models import Resource, Task
 from portal.refusals import Refused
 
@@ -17,11 +18,29 @@ REFERENCE_BYTES = 45 * 2**30
 REFERENCE_MINUTES = (5, 10)
 
 
+class PowerOffNotAccepted(Refused):
+    """The server is running, or may be, and nobody accepted that it is powered off."""
+
+    def __init__(self, resource: Resource) -> None:
+        found = "is running" if resource.is_on else "may be running"
+        super().__init__(f"{resource} {found}. Accept that it is powered off meanwhile.")
+
+
 def estimate_minutes(size_bytes: int) -> tuple[int, int]:
     """Return the least and most minutes a copy should take while powered off (R024)."""
     scale = size_bytes / REFERENCE_BYTES
     low, high = REFERENCE_MINUTES
     return max(1, round(low * scale)), max(2, round(high * scale))
+
+
+def not_restorable(backup: Backup) -> str:
+    """Why a backup that is not complete cannot be restored (R004)."""
+    return f"“{backup}” cannot be restored: it is {backup.get_status_display().lower()}."
+
+
+def not_deletable(backup: Backup) -> str:
+    """Why a backup cannot be deleted in its present state."""
+    return f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}."
 
 
 def _args(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
@@ -45,6 +64,12 @@ def _require_reachable(resource: Resource) -> None:
         )
 
 
+def _require_consent(resource: Resource, *, may_power_off: bool) -> None:
+    """Refuse unless the server is known to be off, or a person accepted that it will be (R021)."""
+    if resource.power_state != PowerState.OFF and not may_power_off:
+        raise PowerOffNotAccepted(resource)
+
+
 @transaction.atomic
 def create_backup(
     actor: Actor,
@@ -58,12 +83,12 @@ def create_backup(
 ) -> Backup:
     """Start a backup of a server. Raises Refused, Busy among them; then nothing has changed.
 
-    ``may_power_off`` says that a person accepted the power-off (R021); without it a
-    server found running is not touched.
+    ``may_power_off`` says that a person accepted the power-off (R021); without it
+    PowerOffNotAccepted is raised unless the server is off, and one found running
+    later is not touched.
     """
     _require_reachable(resource)
-    if resource.is_on and not may_power_off:
-        raise Refused("Accept that the server is powered off.", field="may_power_off")
+    _require_consent(resource, may_power_off=may_power_off)
     backup = Backup(
         resource=resource,
         name=name,
@@ -96,13 +121,15 @@ def create_backup(
 
 @transaction.atomic
 def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) -> Task:
-    """Start putting a complete backup back onto its own resource (R002, R004)."""
+    """Start putting a complete backup back onto its own resource (R002, R004).
+
+    Raises Refused, Busy and PowerOffNotAccepted among them; then nothing has changed.
+    """
     resource = backup.resource
-    _require_reachable(resource)
     if not backup.may_restore:
-        raise Refused(
-            f"“{backup}” cannot be restored: it is {backup.get_status_display().lower()}."
-        )
+        raise Refused(not_restorable(backup))
+    _require_reachable(resource)
+    _require_consent(resource, may_power_off=may_power_off)
     task = engine.start(
         "restore_backup",
         title=f"Restore {_label(resource)}",
@@ -127,7 +154,7 @@ def delete_backup(actor: Actor, backup: Backup) -> Task:
     """Start removing a backup and everything of it at the cloud (R057)."""
     resource, before = backup.resource, backup.status
     if not backup.may_delete:
-        raise Refused(f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}.")
+        raise Refused(not_deletable(backup))
     if backup.task is None:
         raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
     task = engine.start(
