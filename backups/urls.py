@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from backups import views
 
 app_name = "backups"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("accounts/<uuid:account>/sandbox/", views.sandbox_detail, name="sandbox_detail"),
+    path(
+        "accounts/<uuid:account>/utility-servers/",
+        views.utility_server_list,
+        name="utility_server_list",
+    ),
+    path(
+        "accounts/<uuid:account>/utility-servers/<uuid:resource>/",
+        views.utility_server_detail,
+        name="utility_server_detail",
+    ),
+    path(
+        "accounts/<uuid:account>/resources/<uuid:resource>/tasks/<uuid:task>/progress/",
+        views.resource_progress,
+        name="resource_progress",
+    ),
+    path(
+        "accounts/<uuid:account>/resources/<uuid:resource>/backups/create/",
+        views.backup_create,
+        name="backup_create",
+    ),
+    path(
+        "accounts/<uuid:account>/backups/<uuid:backup>/restore/",
+        views.backup_restore,
+        name="backup_restore",
+    ),
+    path(
+        "accounts/<uuid:account>/backups/<uuid:backup>/delete/",
+        views.backup_delete,
+        name="backup_delete",
+    ),
+]

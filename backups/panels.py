@@ -1,0 +1,189 @@
+"""What the pages show of one system: its state, the task on it, its list of backups.
+
+Buttons ask here, services ask again: both by the same facts of the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.http import QueryDict
+from django.urls import reverse
+
+from backups.models import Backup, BackupQuerySet
+from backups.tables import BackupTable, page_of_backups
+from portal.access import Missing, Permission
+from portal.clouds.api import PowerState
+from portal.models import Account, CloudAccount, Resource, Task
+
+# Servers whose panels stand open on arrival; with more of them, each loads when it is opened.
+OPEN_PANELS = 3
+
+SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
+
+_DOING = {
+    "create_backup": "is backed up",
+    "restore_backup": "is restored",
+    "delete_backup": "is deleted",
+}
+
+
+@dataclass
+class Panel:
+    """One system and its backups, as one person sees them.
+
+    ``query`` orders, narrows and pages the list; ``url`` is the address of the panel.
+    """
+
+    resource: Resource
+    permissions: frozenset[Permission]
+    query: QueryDict
+    is_open: bool = True
+
+    @property
+    def url(self) -> str:
+        return system_url(self.resource)
+
+    @property
+    def target(self) -> str:
+        """The selector of the panel's root element, for htmx."""
+        return f"#system-{self.resource.pk}"
+
+    @property
+    def here(self) -> str:
+        """The address of the panel as it stands, open or closed, for reloading it."""
+        query = self.query.copy()
+        if not self.is_open:
+            query["closed"] = "1"
+        return f"{self.url}?{query.urlencode()}" if query else self.url
+
+    @cached_property
+    def task(self) -> Task | None:
+        """The exclusive task under way on the system."""
+        return self.resource.active_task()
+
+    @property
+    def is_in_maintenance(self) -> bool:
+        """Whether it is out of service: exactly while such a task is active (R022, R023)."""
+        return self.task is not None and self.task.is_maintenance
+
+    @property
+    def doing(self) -> str:
+        """What the task does to its subject: ``is backed up``."""
+        return _DOING.get(self.task.kind, "is worked on") if self.task else ""
+
+    @property
+    def busy_backup_id(self) -> UUID | None:
+        """Id of the backup the task is about."""
+        named = self.task.args.get("backup") if self.task else None
+        return UUID(named) if named else None
+
+    @property
+    def returns_to_running(self) -> bool:
+        """Whether the task has found the server running and will leave it so (R053)."""
+        return bool(
+            self.task and self.task.memory.get("power") == PowerState.ON and not self.resource.is_on
+        )
+
+    @property
+    def stale_cloud_account(self) -> CloudAccount | None:
+        """The cloud account, when its last contact failed: what is shown is from before."""
+        cloud = self.resource.cloud_account
+        bad = {CloudAccount.Health.UNREACHABLE, CloudAccount.Health.REFUSED}
+        return cloud if cloud.health in bad else None
+
+    @property
+    def may_see_cloud_account(self) -> bool:
+        return Permission.VIEW_CLOUD_ACCOUNTS in self.permissions
+
+    @property
+    def may_assign(self) -> bool:
+        return Permission.ASSIGN_MACHINES in self.permissions
+
+    @property
+    def create_hindrance(self) -> str:
+        """Why no backup can be created now, or ""."""
+        return self._hindrance(Permission.BACK_UP_SERVERS, needs_machine=True)
+
+    @property
+    def restore_hindrance(self) -> str:
+        return self._hindrance(Permission.RESTORE_SERVERS, needs_machine=True)
+
+    @property
+    def delete_hindrance(self) -> str:
+        return self._hindrance(Permission.DELETE_SERVER_BACKUPS, needs_machine=False)
+
+    def _hindrance(self, permission: Permission, *, needs_machine: bool) -> str:
+        if permission not in self.permissions:
+            return str(Missing(permission))
+        if self.task:
+            return f"Busy: “{self.task}” is under way."
+        if needs_machine and self.resource.is_missing:
+            return "The machine is no longer at the cloud."
+        return ""
+
+    @property
+    def backups(self) -> BackupQuerySet:
+        return Backup.objects.filter(resource=self.resource).listed()
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """Listed backups and bytes they hold, whatever the list is narrowed to."""
+        totals: dict[str, int] = self.backups.aggregate(
+            count=Count("pk"), size=Sum("size_bytes", default=0)
+        )
+        return totals
+
+    @property
+    def type(self) -> str:
+        """The type the list is narrowed to, or ""."""
+        wanted = self.query.get("type", "")
+        return wanted if wanted in Backup.Type.values else ""
+
+    @property
+    def types(self) -> list[tuple[str, str]]:
+        """Letter and word of each type: filter and legend in one (R026)."""
+        return [(str(value), str(label)) for value, label in Backup.Type.choices]
+
+    @cached_property
+    def table(self) -> BackupTable:
+        rows = self.backups.select_related("task")
+        if self.type:
+            rows = rows.filter(type=self.type)
+        return page_of_backups(rows, self.query)
+
+
+def system_url(resource: Resource) -> str:
+    """The page on which a system's panel stands."""
+    if resource.kind == Resource.Kind.SANDBOX:
+        return reverse("backups:sandbox_detail", args=[resource.account_id])
+    return reverse("backups:utility_server_detail", args=[resource.account_id, resource.pk])
+
+
+def system_label(resource: Resource) -> str:
+    """How a sentence names it: an account has one Sandbox, but many servers."""
+    return "the Sandbox" if resource.kind == Resource.Kind.SANDBOX else resource.name
+
+
+def servers_of(account: Account) -> QuerySet[Resource]:
+    """Servers of an account with what their heads show of their backups, in one query."""
+    ready = Q(backups__status=Backup.Status.READY)
+    return account.resources.select_related("account", "cloud_account").annotate(
+        backup_count=Count("backups", filter=Q(backups__status__in=Backup.LISTED)),
+        last_backup_at=Max("backups__completed_at", filter=ready),
+    )
+
+
+def panels_of(servers: Sequence[Resource], permissions: frozenset[Permission]) -> list[Panel]:
+    """Panels of a page of servers, in two queries more for each open one and one for all."""
+    active = Task.objects.active().filter(resource__in=servers, is_exclusive=True)
+    tasks = {task.resource_id: task for task in active}
+    is_open = len(servers) <= OPEN_PANELS
+    panels = [Panel(server, permissions, QueryDict(), is_open) for server in servers]
+    for panel in panels:
+        panel.task = tasks.get(panel.resource.pk)
+    return panels
