@@ -97,7 +97,7 @@ def test_maintenance_mode_lasts_as_long_as_its_task(world: World, admin: Client)
     for part in ("Maintenance mode", "Copy the disk", "42%", "View task", "is backed up"):
         assert part in text
     for state in (Task.State.DONE, Task.State.FAILED, Task.State.CANCELED):
-        Task.objects.filter(pk=backup.task_id).update(state=state)
+        Task.objects.filter(backups=backup).update(state=state)
         assert "Maintenance mode" not in page(admin, world)
 
 
@@ -198,11 +198,10 @@ def test_the_list_narrows_to_a_type_and_ignores_nonsense(world: World, admin: Cl
     assert "By hand" in page(admin, world, "?type=%00")
 
 
-@pytest.mark.parametrize(("number", "shown"), [("1", "1–25"), ("2", "26–30"), ("99", "26–30")])
+@pytest.mark.parametrize(("number", "shown"), [("1", "25"), ("2", "30"), ("99", "30"), ("x", "25")])
 def test_pages_hold_25(world: World, admin: Client, number: str, shown: str) -> None:
     BackupFactory.create_batch(30, resource=world.sandbox)
     assert f"{shown} of 30" in page(admin, world, f"?page={number}")
-    assert "1–25 of 30" in page(admin, world, "?page=x")
 
 
 @pytest.mark.parametrize("count", [1, 24])

@@ -145,9 +145,7 @@ def test_the_sandbox_is_no_utility_server(world: World, admin: Client) -> None:
     assert admin.get(detail(world.sandbox)).status_code == 404
 
 
-def test_a_server_of_another_account_is_404(
-    world: World, elsewhere: World, admin: Client
-) -> None:
+def test_a_server_of_another_account_is_404(world: World, elsewhere: World, admin: Client) -> None:
     foreign = reverse(
         "backups:utility_server_detail", args=[world.account.pk, elsewhere.utility_server.pk]
     )
