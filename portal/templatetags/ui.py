@@ -276,6 +276,12 @@ def url_with(context: Context, **changes: Any) -> str:
     return f"?{query.urlencode()}"
 
 
+@register.simple_tag(takes_context=True)
+def url_at(context: Context, name: str, value: Any) -> str:
+    """``url_with`` for a parameter whose name is only known to the table."""
+    return url_with(context, **{name: value})
+
+
 def _family(view_name: str) -> str:
     """What a page is about: ``reporting:task`` of ``reporting:task_detail``."""
     return view_name.rpartition("_")[0] or view_name
