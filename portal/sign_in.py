@@ -14,8 +14,13 @@ from portal.audit import Actor, record
 from portal.models import AuditEntry, User
 
 
-class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class SignInAdapter(DefaultAccountAdapter):
     """What allauth asks of us."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "Email or password is wrong.",
+        "too_many_login_attempts": "Too many tries. Wait a few minutes, then try again.",
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """People come in by invitation or by staff, never by signing themselves up."""
