@@ -10,4 +10,4 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the workflows known."""
-        from backups import workflows  # noqa: F401  # registers
+        from backups import removal, workflows  # noqa: F401  # register

@@ -13,10 +13,11 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django_htmx.middleware import HtmxDetails
 
@@ -63,6 +64,9 @@ def wants_fragment(request: Request) -> bool:
     """Whether to answer with the part alone instead of the whole page."""
     return bool(request.htmx) and not request.htmx.boosted
 
+
+# The cookie that names the account a person looked at last. It opens nothing by itself.
+LAST_ACCOUNT = "account"
 
 P = ParamSpec("P")
 View = Callable[..., HttpResponseBase]
@@ -112,6 +116,20 @@ def signed_in(view: View) -> View:
     return _mark(view, "signed_in")
 
 
+def _remember(request: Request, response: HttpResponseBase) -> None:
+    """Keep in a cookie which account was looked at last, for the page after sign-in."""
+    account = str(request.account.pk)
+    if request.COOKIES.get(LAST_ACCOUNT) != account and isinstance(response, HttpResponse):
+        response.set_cookie(
+            LAST_ACCOUNT,
+            account,
+            max_age=365 * 86400,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
 def account_view(
     permission: Permission,
 ) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]], View]:
@@ -130,7 +148,9 @@ def account_view(
             )
             request.permissions = permissions(request.user, request.account)
             require(request, permission)
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
+            _remember(request, response)
+            return response
 
         return _mark(guarded, f"account:{permission}")
 

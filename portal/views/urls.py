@@ -2,7 +2,77 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from portal.views import (
+    account_access,
+    account_settings,
+    cloud_accounts,
+    health,
+    home,
+    invitations,
+    machines,
+    organizations,
+)
 
 app_name = "portal"
-urlpatterns: list[URLPattern] = []
+
+_ACCOUNT = "accounts/<uuid:account>/"
+_SETTINGS = f"{_ACCOUNT}settings/"
+_CLOUD_ACCOUNT = "cloud-accounts/<uuid:cloud_account>/"
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("accounts/", home.account_list, name="account_list"),
+    path("accounts/switcher/", home.account_switcher, name="account_switcher"),
+    path(_SETTINGS, account_settings.account_settings, name="account_settings"),
+    path(f"{_SETTINGS}edit/", account_settings.account_edit, name="account_edit"),
+    path(f"{_SETTINGS}place/", account_settings.account_place, name="account_place"),
+    path(f"{_SETTINGS}access/", account_access.account_access, name="account_access"),
+    path(f"{_SETTINGS}access/create/", account_access.role_grant_create, name="role_grant_create"),
+    path(
+        f"{_SETTINGS}access/<int:grant>/revoke/",
+        account_access.role_grant_revoke,
+        name="role_grant_revoke",
+    ),
+    path(
+        f"{_SETTINGS}invitations/<uuid:invitation>/revoke/",
+        account_access.invitation_revoke,
+        name="invitation_revoke",
+    ),
+    path(f"{_ACCOUNT}machines/", machines.account_machines, name="account_machines"),
+    path(f"{_ACCOUNT}machines/assign/", machines.machine_assign, name="machine_assign"),
+    path(
+        f"{_ACCOUNT}machines/<uuid:resource>/remove/",
+        machines.machine_remove,
+        name="machine_remove",
+    ),
+    path("organizations/", organizations.organization_list, name="organization_list"),
+    path(
+        "customers/<uuid:customer>/organizations/create/",
+        organizations.organization_create,
+        name="organization_create",
+    ),
+    path(
+        "organizations/<uuid:organization>/accounts/create/",
+        organizations.account_create,
+        name="account_create",
+    ),
+    path("cloud-accounts/", cloud_accounts.cloud_account_list, name="cloud_account_list"),
+    path(
+        "cloud-accounts/create/", cloud_accounts.cloud_account_create, name="cloud_account_create"
+    ),
+    path(_CLOUD_ACCOUNT, cloud_accounts.cloud_account_detail, name="cloud_account_detail"),
+    path(f"{_CLOUD_ACCOUNT}state/", cloud_accounts.cloud_account_state, name="cloud_account_state"),
+    path(f"{_CLOUD_ACCOUNT}edit/", cloud_accounts.cloud_account_edit, name="cloud_account_edit"),
+    path(f"{_CLOUD_ACCOUNT}test/", cloud_accounts.cloud_account_test, name="cloud_account_test"),
+    path(f"{_CLOUD_ACCOUNT}sync/", cloud_accounts.cloud_account_sync, name="cloud_account_sync"),
+    path(
+        f"{_CLOUD_ACCOUNT}tasks/<uuid:task>/",
+        cloud_accounts.cloud_account_task,
+        name="cloud_account_task",
+    ),
+    path("invitations/<str:token>/", invitations.invitation_accept, name="invitation_accept"),
+]

@@ -1,0 +1,81 @@
+"""Which addresses a cloud account may have: https, and no machine of our own.
+
+An endpoint is called by workers with the right to reach much of the network, so it must
+not be turned against them: neither by number, nor by a name that resolves to one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+PRISM_PORT = 9440
+_NOWHERE = ipaddress.ip_network("0.0.0.0/8")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def checked_endpoint(value: str) -> str:
+    """Return ``https://host:port``; raise ValidationError for anything else than such an address.
+
+    A name that does not resolve here is let through: Test Connection says so in the
+    words of the worker, which may know other names.
+    """
+    parts = _split(value)
+    host = parts.hostname or ""
+    for address in _addresses(host):
+        if reason := _objection(address):
+            raise ValidationError(f"{host} is {reason}; an endpoint must be another machine.")
+    shown = f"[{host}]" if ":" in host else host
+    return f"https://{shown}:{_port(parts)}"
+
+
+def _split(value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value.strip())
+    except ValueError as error:
+        raise ValidationError("Enter an address such as https://cluster.example:9440.") from error
+    if parts.scheme != "https":
+        raise ValidationError("The address must begin with https://.")
+    if not parts.hostname or any(c.isspace() for c in parts.netloc):
+        raise ValidationError("Enter an address such as https://cluster.example:9440.")
+    if parts.username or parts.password:
+        raise ValidationError("Leave user and password out of the address.")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValidationError("Leave out everything after the host and the port.")
+    return parts
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        return parts.port or PRISM_PORT
+    except ValueError as error:
+        raise ValidationError("The port must be a number from 1 to 65535.") from error
+
+
+def _addresses(host: str) -> list[Address]:
+    """The numbers a host stands for: its own, in any notation, or those its name resolves to."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def _objection(address: Address) -> str:
+    """Why an endpoint must not be there; empty when it may."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    if address.is_loopback:
+        return "" if settings.ALLOW_LOOPBACK_CLOUDS else "this machine (loopback)"
+    if address.is_link_local:
+        return "a link-local address"
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_unspecified or address in _NOWHERE:
+        return "no machine's address"
+    return ""

@@ -1,0 +1,175 @@
+"""Whether the deployment works: one finding a check, in plain words. For /readyz and doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Min, Q
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from portal.models import CloudAccount, Heartbeat, Task
+
+# A runner beats every ten seconds at work, and once a minute when there is none.
+HEARTBEAT_SECONDS = 90
+QUEUE_SECONDS = 60
+UNCLAIMED_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. ``text`` is a sentence that also says what to do when it is not ok."""
+
+    name: str
+    is_ok: bool
+    text: str
+
+
+def readiness() -> list[Finding]:
+    """The checks of /readyz. Nothing is asked of the tables before the database answers."""
+    first = check_database()
+    if not first.is_ok:
+        return [first]
+    second = check_migrations()
+    if not second.is_ok:
+        return [first, second]
+    now = timezone.now()
+    return [first, second, check_worker(now), check_queue(now), check_tasks(now)]
+
+
+def check_database() -> Finding:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return Finding("database", False, f"The database does not answer: {error}".strip())
+    return Finding("database", True, f"The database answers ({connection.vendor}).")
+
+
+def check_migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        return Finding(
+            "migrations",
+            False,
+            f"{len(missing)} migrations have not been applied. Run: manage.py migrate",
+        )
+    return Finding("migrations", True, "All migrations have been applied.")
+
+
+def check_worker(now: datetime) -> Finding:
+    last = Heartbeat.objects.order_by("-at").first()
+    if last is None:
+        return Finding("worker", False, "No worker has ever run. Start one: manage.py worker")
+    age = int((now - last.at).total_seconds())
+    if age > HEARTBEAT_SECONDS:
+        return Finding(
+            "worker",
+            False,
+            f"The last sign of life of a worker is {age} s old ({last.host}). "
+            "Start one: manage.py worker",
+        )
+    return Finding("worker", True, f"A worker on {last.host} looked for work {age} s ago.")
+
+
+def check_queue(now: datetime) -> Finding:
+    """Wakes may wait behind busy runners; they must not wait while none is at work."""
+    free_before = now - timedelta(seconds=settings.Q_CLUSTER["retry"])
+    oldest = OrmQ.objects.filter(lock__lt=free_before).aggregate(at=Min("lock"))["at"]
+    age = int((free_before - oldest).total_seconds()) if oldest else 0
+    beating = Heartbeat.objects.filter(at__gt=now - timedelta(seconds=QUEUE_SECONDS)).exists()
+    if age > QUEUE_SECONDS and not beating:
+        return Finding(
+            "queue",
+            False,
+            f"The oldest wake has waited {age} s and nobody takes it. Start: manage.py worker",
+        )
+    return Finding("queue", True, "The queue moves.")
+
+
+def check_tasks(now: datetime) -> Finding:
+    """A task that is due is claimed soon, unless its cloud account is at its limit or resting."""
+    due_before = now - timedelta(seconds=UNCLAIMED_SECONDS)
+    stuck = Task.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lt=due_before),
+        Q(cloud_account=None)
+        | Q(cloud_account__busy_until=None)
+        | Q(cloud_account__busy_until__lt=due_before),
+        state__in=Task.STARTED,
+        next_wake_at__lt=due_before,
+    ).count()
+    if stuck:
+        return Finding(
+            "tasks",
+            False,
+            f"{stuck} tasks have been due for more than {UNCLAIMED_SECONDS} s and no worker has "
+            "taken them. Look at the workers' logs.",
+        )
+    return Finding("tasks", True, "Tasks that are due are taken up.")
+
+
+def check_secrets() -> Finding:
+    try:
+        count = sum(1 for _ in CloudAccount.objects.only("secrets").iterator())
+    except ImproperlyConfigured as error:
+        return Finding("secrets", False, f"{error} Add the former key to SECRETS_KEYS.")
+    return Finding("secrets", True, f"The secrets of {count} cloud accounts can be read.")
+
+
+def check_cloud_accounts() -> Iterator[Finding]:
+    """By what the workers last saw; nothing is called."""
+    fields = ("name", "health", "health_detail", "last_answer_at", "customer__name")
+    for row in CloudAccount.objects.order_by("customer__name", "name").values(*fields):
+        label = f"{row['name']} of {row['customer__name']}"
+        health = CloudAccount.Health(row["health"])
+        if health == CloudAccount.Health.REACHABLE:
+            yield Finding("cloud", True, f"{label} is reachable.")
+        elif health == CloudAccount.Health.UNKNOWN:
+            yield Finding("cloud", True, f"{label} has not been tested yet.")
+        else:
+            yield Finding("cloud", False, f"{label}: {health.label}. {row['health_detail']}")
+
+
+def check_settings() -> Iterator[Finding]:
+    """Settings that make a deployment unsafe, or mute, without stopping it."""
+    debug = _either(settings.DEBUG, "DEBUG is on; switch it off.", "DEBUG is off.")
+    yield Finding("debug", not settings.DEBUG, debug)
+    hosts = settings.ALLOWED_HOSTS
+    is_open = "*" in hosts or not hosts
+    yield Finding(
+        "hosts",
+        not is_open,
+        _either(
+            is_open,
+            "ALLOWED_HOSTS must name the portal's own host names, and no “*”.",
+            f"Host names: {', '.join(hosts)}.",
+        ),
+    )
+    if settings.IS_PRODUCTION:
+        bad = [o for o in settings.CSRF_TRUSTED_ORIGINS if not o.startswith("https://")]
+        yield Finding(
+            "origins",
+            not bad,
+            _either(bool(bad), f"CSRF_TRUSTED_ORIGINS must be https: {bad}", "Origins are https."),
+        )
+        to_console = settings.EMAIL_BACKEND.endswith("console.EmailBackend")
+        yield Finding(
+            "mail",
+            not to_console,
+            _either(
+                to_console,
+                "Mail goes to the console; invitations reach nobody. Set EMAIL_URL.",
+                "Mail is sent by a server.",
+            ),
+        )
+
+
+def _either(is_bad: bool, bad: str, good: str) -> str:
+    return bad if is_bad else good
