@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.conf import settings as django_settings
 
 from backups.models import Backup
 from portal import engine
@@ -25,6 +26,9 @@ from tests.scene import CLUSTER, Scene, build
 pytestmark = pytest.mark.django_db
 
 MANY = 200
+# What a fault does is the wire's business, not the database's: all calls with SQLite, every
+# fourth with another. The crash tests take every call with both.
+STRIDE = 1 if "sqlite" in django_settings.DATABASES["default"]["ENGINE"] else 4
 CLOUD_CALL = r"^(?!.*\.lab)"
 
 # name -> the fault's settings; each strikes one call.
@@ -103,7 +107,7 @@ def _check(workflow: str, scene: Scene, task: Task, backup: Backup, fault: str) 
 def _strike_at_every_call(
     workflow: str, fault: str, server: LabServer, lab: Lab, power: str
 ) -> Iterator[int]:
-    for number in range(MANY):
+    for number in range(0, MANY, STRIDE):
         lab.clusters[CLUSTER].vms.clear()
         scene = build(server, lab, power=power)
         task, backup = STARTS[workflow](scene)
