@@ -97,6 +97,12 @@ class Panel:
         return cloud if cloud.health in bad else None
 
     @property
+    def has_notes(self) -> bool:
+        """Whether anything must be said before the facts."""
+        stale = self.stale_cloud_account
+        return self.is_in_maintenance or self.resource.is_missing or stale is not None
+
+    @property
     def may_see_cloud_account(self) -> bool:
         return Permission.VIEW_CLOUD_ACCOUNTS in self.permissions
 
