@@ -1,4 +1,25 @@
-"""Faults: what shall go wrong, at which calls, how often."""
+"""What shall go wrong: at which calls, and how often.
+
+=====================  ===========================================================
+status                 answers ``status`` with ``body`` (default: an error body) and
+                       ``Retry-After: retry_after``; does not act
+html                   502 with a page of HTML; does not act
+hang                   never answers and does not act, until the client goes away
+drop_before            closes the connection; does not act
+drop_after             acts, then closes the connection without an answer
+slow                   acts, and answers ``delay`` real seconds later
+task_failed            accepts the call; the task it starts ends Failed with ``detail``
+expired_cookie         ends the session of a call that carries its cookie: 401
+call                   runs ``callback`` and closes the connection; acts on the call
+                       first if ``when`` is "after". In this process only
+replication_aborted    the next replication that starts breaks off half-way
+remote_unreachable     the next replication due to start finds no remote site, and
+                       tries again a minute later; sites look unreachable meanwhile
+=====================  ===========================================================
+
+For the last two, ``path`` is searched in ``/protection_domains/<name>/replications``
+and ``cluster`` is the sender.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +27,22 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+CALL_KINDS = frozenset({
+    "status", "html", "hang", "drop_before", "drop_after", "slow", "task_failed",
+    "expired_cookie", "call",
+})  # fmt: skip
+REPLICATION_KINDS = frozenset({"replication_aborted", "remote_unreachable"})
 
 
-@dataclass
+@dataclass(eq=False)
 class Fault:
-    """One rule. Strikes ``count`` times after letting ``after`` matching calls pass."""
+    """One rule: lets ``after`` matching calls pass, then strikes ``count`` of them.
+
+    ``path`` is a regular expression, searched in the path after the API's base.
+    ``after`` and ``count`` fall to 0 as the rule is used up.
+    """
 
     kind: str
     method: str = "*"
@@ -19,31 +51,43 @@ class Fault:
     after: int = 0
     count: int = 1
     status: int = 503
-    body: object | None = None
-    retry_after: int | None = None
+    body: Any = None
+    retry_after: float | str | None = None
     detail: str | None = None
     delay: float | None = None
     callback: Callable[[], object] | None = None
     when: str = "before"
 
+    def __post_init__(self) -> None:
+        if self.kind not in CALL_KINDS | REPLICATION_KINDS:
+            raise ValueError(f"no such kind of fault: {self.kind}")
+        if self.when not in ("before", "after"):
+            raise ValueError("when is before or after")
+        if (self.kind == "call") != (self.callback is not None):
+            raise ValueError("the kind call, and no other, has a callback")
+        self._pattern = re.compile(self.path)
+
     def matches(self, cluster: str, method: str, path: str) -> bool:
-        """Whether this call is one it means, its count aside."""
+        """Whether this rule means this call, its counts aside."""
         return (
-            self.method in ("*", method)
-            and self.cluster in (None, cluster)
-            and re.search(self.path, path) is not None
+            self.cluster in (None, cluster)
+            and self.method.upper() in ("*", method)
+            and self._pattern.search(path) is not None
         )
 
 
 class Faults:
-    """The rules in force."""
+    """The rules in force, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._rules: list[Fault] = []
         self._lock = threading.Lock()
+        self._rules: list[Fault] = []
+
+    def __iter__(self) -> Any:
+        return iter(list(self._rules))
 
     def add(self, fault: Fault) -> Fault:
-        """Put a rule in force; its ``count`` falls to 0 as it strikes."""
+        """Put a rule in force."""
         with self._lock:
             self._rules.append(fault)
         return fault
@@ -53,11 +97,33 @@ class Faults:
         with self._lock:
             self._rules.clear()
 
-    def strike(self, cluster: str, method: str, path: str) -> Fault | None:
-        """Return the rule that strikes this call, counting it down."""
+    def strike(
+        self, cluster: str, method: str, path: str, *, has_cookie: bool = False
+    ) -> Fault | None:
+        """Return the rule that strikes this call and count it down, if there is one."""
+        if not self._rules:
+            return None
+        kinds = CALL_KINDS if has_cookie else CALL_KINDS - {"expired_cookie"}
+        return self._take(kinds, cluster, method, path)
+
+    def strike_replication(self, kind: str, cluster: str, domain: str) -> bool:
+        """Whether a rule of this kind strikes a replication that is about to start."""
+        path = f"/protection_domains/{domain}/replications"
+        return self._take(frozenset({kind}), cluster, "*", path) is not None
+
+    def hides_remotes(self, cluster: str) -> bool:
+        """Whether a rule in force makes the remote sites of this cluster look unreachable."""
+        return any(
+            rule.kind == "remote_unreachable" and rule.count > 0 and rule.cluster in (None, cluster)
+            for rule in list(self._rules)
+        )
+
+    def _take(self, kinds: frozenset[str], cluster: str, method: str, path: str) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.count <= 0 or not rule.matches(cluster, method, path):
+                if rule.kind not in kinds or rule.count <= 0:
+                    continue
+                if not rule.matches(cluster, method, path):
                     continue
                 if rule.after > 0:
                     rule.after -= 1
