@@ -1,1 +1,23 @@
-"""Prism Element clusters."""
+"""Prism Element: REST API v2.0, and the few calls of v1 and v3 that go with it.
+
+Each module registers its routes and the actions of its tasks when it is imported here.
+"""
+
+from portal.lab.prism import (
+    clones,
+    disks,
+    power,
+    snapshots,
+    system,
+    tasks,
+    vms,
+    volume_groups,
+)
+from portal.lab.prism.auth import COOKIE, Sessions
+from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
+from portal.lab.prism.wire import error_body
+
+__all__ = [
+    "COOKIE", "V1", "V2", "V3", "PrismCluster", "Sessions", "clones", "disks", "error_body",
+    "power", "snapshots", "system", "tasks", "vms", "volume_groups",
+]  # fmt: skip

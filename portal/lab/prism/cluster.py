@@ -1,323 +1,305 @@
-"""One Prism Element cluster: its machines, its tasks, its rules. Knows no HTTP."""
+"""One Prism Element cluster: what it holds, and how its tasks run. Knows no HTTP.
+
+What a task does is an `Action`, found by name, so that tasks outlive a restart of the lab.
+"""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from portal.lab.clock import Clock
+from portal.lab.clock import SECOND
+from portal.lab.prism.model import (
+    GIB,
+    Container,
+    Counters,
+    Dialect,
+    Disk,
+    Event,
+    Host,
+    Identity,
+    Network,
+    Nic,
+    ProtectionDomain,
+    RemoteSite,
+    Task,
+    Timing,
+    Vm,
+    VmSnapshot,
+    VolumeGroup,
+    new_uuid,
+)
+from portal.lab.routing import Refusal, Routes
 
-GIB = 2**30
+if TYPE_CHECKING:
+    from portal.lab.agenda import Due
+    from portal.lab.lab import Lab
 
-
-class Refusal(Exception):
-    """The cluster says no: status in the 4xx dialect, message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass
-class Disk:
-    uuid: str
-    bus: str
-    index: int
-    size_bytes: int
-    content: str
-    container: str
-    source: str = ""
-
-    @property
-    def address(self) -> str:
-        return f"{self.bus}.{self.index}"
-
-
-@dataclass
-class Vm:
-    uuid: str
-    name: str
-    power_state: str
-    vcpus: int
-    cores: int
-    memory_mb: int
-    disks: list[Disk]
-    description: str | None = None
-    guest_shutdown_seconds: float | None = 20
-    off_at: int | None = None
-    timestamp: int = 1
+MAX_EVENTS = 1000
 
 
-@dataclass
-class LabTask:
-    uuid: str
-    operation: str
-    entities: list[tuple[str, str]]
-    created: int
-    seconds: float
-    work: Callable[[], None]
-    start: int | None = None
-    end: int | None = None
-    status: str = "Queued"
-    detail: str = ""
-    fails: str = ""
-
-
-@dataclass
-class Timing:
-    clone_seconds: float = 4
-    power_seconds: float = 2
-    delete_seconds: float = 2
-    disk_seconds: float = 2
-    update_seconds: float = 1
-    task_kept_seconds: float = 3600
-
-
-@dataclass
-class Dialect:
-    errors: str = "4xx"
-    boolean_delete: str = "204"
-    restore_returns_task: bool = True
-    honours_clone_uuid: bool = True
-    volume_group_put_returns_task: bool = True
-
-
-@dataclass
 class PrismCluster:
-    name: str
-    clock: Clock
-    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    vms: dict[str, Vm] = field(default_factory=dict)
-    volume_groups: dict[str, Any] = field(default_factory=dict)
-    protection_domains: dict[str, Any] = field(default_factory=dict)
-    tasks: dict[str, LabTask] = field(default_factory=dict)
-    timing: Timing = field(default_factory=Timing)
-    dialect: Dialect = field(default_factory=Dialect)
-    containers: dict[str, str] = field(default_factory=dict)
+    """The state of a cluster. Tests and the seed may change it directly."""
 
-    def __post_init__(self) -> None:
-        self.containers = self.containers or {
-            str(uuid.uuid4()): "SelfServiceContainer",
-            str(uuid.uuid4()): "default-container-77107",
-        }
+    def __init__(self, name: str, lab: Lab) -> None:
+        self.name = name
+        self.lab = lab
+        self.identity = Identity()
+        self.counters = Counters()
+        self.timing = Timing()
+        self.dialect = Dialect()
+        self.containers: dict[str, Container] = {}
+        self.hosts: dict[str, Host] = {}
+        self.networks: dict[str, Network] = {}
+        self.vms: dict[str, Vm] = {}
+        self.snapshots: dict[str, VmSnapshot] = {}
+        self.volume_groups: dict[str, VolumeGroup] = {}
+        self.protection_domains: dict[str, ProtectionDomain] = {}
+        self.remote_sites: dict[str, RemoteSite] = {}
+        self.tasks: dict[str, Task] = {}
+        self.events: dict[str, Event] = {}
+        # Set while a call is handled whose task the lab was told to let fail.
+        self.doom = ""
+        self._active: dict[str, Task] = {}
+
+    # What tests and the seed add
 
     def add_vm(
-        self, name: str, *, power: str = "on", size_bytes: int = 45 * GIB,
+        self, name: str, *, power: str = "on", size_bytes: int = 40 * GIB,
         content: str | None = None, vcpus: int = 2, cores: int = 1, memory_mb: int = 4096,
         description: str | None = None, container: str | None = None,
-        disks: list[tuple[int, str]] | None = None, guest_shutdown_seconds: float | None = 20,
+        disks: Sequence[tuple[int, str]] | None = None,
+        guest_shutdown_seconds: float | None = 20, uuid: str | None = None,
     ) -> Vm:  # fmt: skip
-        home = container or next(iter(self.containers))
+        """Make a VM with a NIC. ``disks`` are (size, content), else there is one disk."""
+        home = self.container(container).uuid
         given = disks or [(size_bytes, content or f"{name}@initial")]
-        made = [
-            Disk(str(uuid.uuid4()), "scsi", number, size, text, home)
-            for number, (size, text) in enumerate(given)
-        ]
         vm = Vm(
-            str(uuid.uuid4()), name, power, vcpus, cores, memory_mb, made, description,
-            guest_shutdown_seconds,
+            uuid or new_uuid(), name, power, vcpus, cores, memory_mb, description=description,
+            guest_shutdown_seconds=guest_shutdown_seconds,
+            disks=[
+                Disk(new_uuid(), "scsi", number, size, text, home)
+                for number, (size, text) in enumerate(given)
+            ],
         )  # fmt: skip
+        vm.cdroms.append(Disk(new_uuid(), "ide", 0, 0, "", ""))
+        if self.networks:
+            vm.nics.append(Nic(new_uuid(), self.new_mac(), next(iter(self.networks))))
         self.vms[vm.uuid] = vm
+        self.place(vm)
         return vm
 
-    # Time
+    def add_volume_group(
+        self, name: str, *, size_bytes: int = 10 * GIB, content: str | None = None,
+        description: str | None = None, container: str | None = None,
+        disks: Sequence[tuple[int, str]] | None = None, attached_to: str | None = None,
+        uuid: str | None = None,
+    ) -> VolumeGroup:  # fmt: skip
+        """Make a volume group. ``disks`` are (size, content), else there is one disk."""
+        home = self.container(container).uuid
+        given = disks or [(size_bytes, content or f"{name}@initial")]
+        group = VolumeGroup(
+            uuid or new_uuid(), name, description, modified_at=self.now,
+            disks=[
+                Disk(new_uuid(), "vg", number, size, text, home)
+                for number, (size, text) in enumerate(given)
+            ],
+        )  # fmt: skip
+        if attached_to:
+            group.vms[attached_to] = 0
+        self.volume_groups[group.uuid] = group
+        return group
 
-    def settle(self) -> None:
-        """Bring the state up to the clock, in the order in which things were due."""
-        now = self.clock.now_usecs()
-        while True:
-            due = [
-                (task.end, 1, task)
-                for task in self.tasks.values()
-                if task.status == "Running" and task.end is not None and task.end <= now
-            ]
-            offs = [
-                (vm.off_at, 0, vm)
-                for vm in self.vms.values()
-                if vm.off_at is not None and vm.off_at <= now
-            ]
-            if not due and not offs:
-                break
-            at, _, thing = min([*due, *offs], key=lambda item: (item[0], item[1]))
-            if isinstance(thing, Vm):
-                thing.power_state, thing.off_at = "off", None
-            else:
-                self._finish(thing, at)
-        keep = now - int(self.timing.task_kept_seconds * 1e6)
-        for key in [
-            k
-            for k, t in self.tasks.items()
-            if t.end and t.status in ("Succeeded", "Failed") and t.end < keep
-        ]:
-            del self.tasks[key]
+    # Looking
 
-    def _finish(self, task: LabTask, at: int) -> None:
-        try:
-            if task.fails:
-                raise Refusal(500, task.fails)
-            task.work()
-            task.status = "Succeeded"
-        except Refusal as refusal:
-            task.status, task.detail = "Failed", str(refusal)
-        for other in self.tasks.values():
-            if other.status == "Queued" and not self._is_blocked(other):
-                self._begin(other, at)
+    @property
+    def now(self) -> int:
+        """The instant that is being lived through, in microseconds."""
+        return self.lab.instant
 
-    def _is_blocked(self, task: LabTask) -> bool:
-        ids = {entity for _, entity in task.entities}
-        return any(
-            other is not task
-            and other.status == "Running"
-            and ids & {entity for _, entity in other.entities}
-            for other in self.tasks.values()
-        )
+    def container(self, name_or_uuid: str | None) -> Container:
+        """Return a container by uuid or by name; None means the first one."""
+        if name_or_uuid is None:
+            return next(iter(self.containers.values()))
+        for container in self.containers.values():
+            if name_or_uuid in (container.uuid, container.name):
+                return container
+        raise Refusal(f"Storage container {name_or_uuid} does not exist", 404)
 
-    def _begin(self, task: LabTask, at: int) -> None:
-        task.status, task.start = "Running", at
-        task.end = at + int(task.seconds * 1e6)
+    def vm(self, uuid: str) -> Vm:
+        """Return a VM; `Refusal` 404 when it is not there."""
+        if uuid not in self.vms:
+            raise Refusal(f"VM with uuid {uuid} does not exist", 404)
+        return self.vms[uuid]
+
+    def group(self, uuid: str) -> VolumeGroup:
+        """Return a volume group; `Refusal` 404 when it is not there."""
+        if uuid not in self.volume_groups:
+            raise Refusal(f"Volume group with uuid {uuid} does not exist", 404)
+        return self.volume_groups[uuid]
+
+    def find_disk(self, uuid: str) -> Disk:
+        """Return a disk of a VM, a volume group or a VM snapshot, to be cloned."""
+        holders: Iterable[Vm | VolumeGroup] = [
+            *self.vms.values(),
+            *self.volume_groups.values(),
+            *(snapshot.vm for snapshot in self.snapshots.values()),
+        ]
+        for holder in holders:
+            for disk in holder.disks:
+                if disk.uuid == uuid:
+                    return disk
+        raise Refusal(f"vmdisk {uuid} does not exist", 404)
+
+    def new_mac(self) -> str:
+        """Return a MAC address nothing else here has."""
+        self.counters.mac += 1
+        number = self.counters.mac
+        return f"50:6b:8d:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+
+    def place(self, vm: Vm) -> None:
+        """Put a running VM on a host; a VM that is off is on none."""
+        hosts = list(self.hosts)
+        running = vm.power_state == "on" and hosts
+        vm.host_uuid = hosts[int(vm.uuid[:4], 16) % len(hosts)] if running else None
+
+    def tell(self, message: str, context: Sequence[str], domain: str = "") -> None:
+        """Write an event."""
+        self.counters.event += 1
+        event = Event(str(self.counters.event), message, list(context), self.now, domain)
+        self.events[event.id] = event
+        if len(self.events) > MAX_EVENTS:
+            del self.events[next(iter(self.events))]
+
+    # Tasks
 
     def submit(
-        self, operation: str, entities: list[tuple[str, str]], seconds: float,
-        work: Callable[[], None], fails: str,
-    ) -> dict[str, str]:  # fmt: skip
-        now = self.clock.now_usecs()
-        task = LabTask(str(uuid.uuid4()), operation, entities, now, seconds, work, fails=fails)
-        self.tasks[task.uuid] = task
-        if not self._is_blocked(task):
-            self._begin(task, now)
-        return {"task_uuid": task.uuid}
+        self, operation: str, entities: Sequence[tuple[str, str]], seconds: float,
+        params: dict[str, Any], *, is_hidden: bool = False,
+    ) -> Task:  # fmt: skip
+        """Queue a task on these (type, uuid); the first of its locks that is busy holds it up.
 
-    # Machines
+        Raises `Refusal` for what cannot be done, where that can be seen at once.
+        """
+        self.counters.task += 1
+        task = Task(
+            new_uuid(), self.counters.task, operation, operation, params, list(entities),
+            [uuid for _, uuid in entities], seconds, self.now, doom=self.doom,
+            is_hidden=is_hidden,
+        )  # fmt: skip
+        if self.dialect.refuses_at_once and not task.doom and not self.is_busy(task.locks):
+            ACTIONS[operation].check(self, task)
+        self.tasks[task.uuid] = self._active[task.uuid] = task
+        self._start_waiting()
+        return task
 
-    def vm(self, key: str) -> Vm:
-        if key not in self.vms:
-            raise Refusal(404, f"VM with uuid {key} not found")
-        return self.vms[key]
+    def active_tasks(self) -> list[Task]:
+        """Return the tasks that have not ended, oldest first."""
+        return [task for uuid, task in self._active.items() if uuid in self.tasks]
 
-    def set_power(self, key: str, transition: str, fails: str) -> dict[str, str]:
-        vm = self.vm(key)
-        change = transition.upper()
+    def is_busy(self, uuids: Iterable[str]) -> bool:
+        """Whether a task works on, or waits for, one of these things."""
+        wanted = set(uuids)
+        return any(not wanted.isdisjoint(task.locks) for task in self.active_tasks())
 
-        def work() -> None:
-            vm = self.vm(key)
-            if change == "ACPI_SHUTDOWN":
-                if vm.power_state != "on":
-                    raise Refusal(422, f"VM {vm.name} is not powered on")
-                if vm.guest_shutdown_seconds is not None:
-                    vm.off_at = self.clock.now_usecs() + int(vm.guest_shutdown_seconds * 1e6)
-            elif change == "OFF":
-                if vm.power_state != "on":
-                    raise Refusal(422, f"InvalidVmState: VM {vm.name} is already off")
-                vm.power_state, vm.off_at = "off", None
-            elif change == "ON":
-                if vm.power_state == "on":
-                    raise Refusal(422, f"InvalidVmState: VM {vm.name} is already on")
-                vm.power_state = "on"
-            else:
-                raise Refusal(422, f"unknown transition {transition}")
+    def _start_waiting(self) -> None:
+        """Start each task that has to wait for no older one."""
+        taken: set[str] = set()
+        for task in self.active_tasks():
+            if task.status == "Queued" and taken.isdisjoint(task.locks):
+                self._start(task)
+            taken.update(task.locks)
 
-        seconds = 0 if change == "ACPI_SHUTDOWN" else self.timing.power_seconds
-        return self.submit("VmChangePowerState", [("VM", vm.uuid)], seconds, work, fails)
+    def _start(self, task: Task) -> None:
+        task.status, task.started_at = "Running", self.now
+        action = ACTIONS[task.action]
+        if not task.doom:
+            try:
+                action.check(self, task)
+                action.begin(self, task)
+            except Refusal as refusal:
+                task.doom, task.seconds = str(refusal), 0
+        task.due_at = self.now + int(task.seconds * SECOND)
+        self.lab.agenda.add(task.due_at, self.name, "task", task.uuid)
 
-    def clone(self, key: str, body: dict[str, Any], fails: str) -> dict[str, str]:
-        source = self.vm(key)
-        spec = body["spec_list"][0]
-        wanted = spec.get("uuid") if self.dialect.honours_clone_uuid else None
-        if wanted and (
-            wanted in self.vms
-            or any(
-                wanted in {e for _, e in t.entities}
-                for t in self.tasks.values()
-                if t.status in ("Queued", "Running")
-            )
-        ):
-            raise Refusal(422, f"A VM with uuid {wanted} already exists")
-        new = wanted or str(uuid.uuid4())
+    def end_task(self, uuid: str) -> None:
+        """Finish a task that is due, start what waited for it."""
+        task = self.tasks.get(uuid)
+        if task is None or task.status != "Running" or task.due_at != self.now:
+            return
+        try:
+            if task.doom:
+                raise Refusal(task.doom)
+            ACTIONS[task.action].finish(self, task)
+            task.status = "Succeeded"
+        except Refusal as refusal:
+            task.status, task.error = "Failed", str(refusal)
+        task.ended_at = self.now
+        self._active.pop(uuid, None)
+        self._plan_purge(task)
+        self._start_waiting()
 
-        def work() -> None:
-            vm = self.vm(key)
-            disks = [
-                Disk(
-                    str(uuid.uuid4()), d.bus, d.index, d.size_bytes, d.content, d.container, d.uuid
-                )
-                for d in vm.disks
-            ]
-            self.vms[new] = Vm(
-                new, spec["name"], "off", vm.vcpus, vm.cores, vm.memory_mb, disks,
-                vm.description, vm.guest_shutdown_seconds,
-            )  # fmt: skip
-            if not wanted:
-                task_entities.append(("VM", new))
+    def _plan_purge(self, task: Task) -> None:
+        at = (task.ended_at or self.now) + int(self.timing.task_kept_seconds * SECOND)
+        self.lab.agenda.add(max(at, self.now), self.name, "purge", task.uuid)
 
-        task_entities = [("VM", source.uuid)] + ([("VM", new)] if wanted else [])
-        return self.submit("VmClone", task_entities, self.timing.clone_seconds, work, fails)
+    def purge_task(self, uuid: str) -> None:
+        """Forget a task that ended long ago."""
+        task = self.tasks.get(uuid)
+        if task and task.ended_at is not None:
+            del self.tasks[uuid]
 
-    def delete(self, key: str, fails: str) -> dict[str, str]:
-        self.vm(key)
+    def come_due(self, due: Due) -> None:
+        """Live through one entry of the agenda."""
+        DUE[due.kind](self, due.key)
 
-        def work() -> None:
-            self.vm(key)
-            del self.vms[key]
+    def link_changed(self) -> None:
+        """Let replications stop, or go on, after a link was cut or mended."""
+        for notice in LINK_CHANGED:
+            notice(self)
 
-        return self.submit("VmDelete", [("VM", key)], self.timing.delete_seconds, work, fails)
-
-    def update(self, key: str, body: dict[str, Any], fails: str) -> dict[str, str]:
-        self.vm(key)
-
-        def work() -> None:
-            vm = self.vm(key)
-            for name in ("name", "description"):
-                if body.get(name) is not None:
-                    setattr(vm, name, body[name])
-
-        return self.submit("VmUpdate", [("VM", key)], self.timing.update_seconds, work, fails)
-
-    def detach(self, key: str, body: dict[str, Any], fails: str) -> dict[str, str]:
-        vm = self.vm(key)
-        places = [_place(item["disk_address"]) for item in body["vm_disks"]]
-        taken = {(disk.bus, disk.index) for disk in vm.disks}
-        if not set(places) <= taken:
-            raise Refusal(422, "There is no disk at that address")
-
-        def work() -> None:
-            vm = self._off(key)
-            vm.disks = [disk for disk in vm.disks if (disk.bus, disk.index) not in places]
-
-        return self.submit("VmDiskDelete", [("VM", key)], self.timing.disk_seconds, work, fails)
-
-    def attach(self, key: str, body: dict[str, Any], fails: str) -> dict[str, str]:
-        self.vm(key)
-
-        def work() -> None:
-            vm = self._off(key)
-            for item in body["vm_disks"]:
-                bus, index = _place(item["disk_address"])
-                if any((disk.bus, disk.index) == (bus, index) for disk in vm.disks):
-                    raise Refusal(422, f"The address {bus}.{index} is occupied")
-                source = self.disk(item["vm_disk_clone"]["disk_address"]["vmdisk_uuid"])
-                vm.disks.append(Disk(
-                    str(uuid.uuid4()), bus, index, source.size_bytes, source.content,
-                    source.container, source.uuid,
-                ))  # fmt: skip
-            vm.disks.sort(key=lambda disk: (disk.bus, disk.index))
-
-        return self.submit("VmDiskCreate", [("VM", key)], self.timing.disk_seconds, work, fails)
-
-    def _off(self, key: str) -> Vm:
-        vm = self.vm(key)
-        if vm.power_state != "off":
-            raise Refusal(422, f"VM {vm.name} must be powered off")
-        return vm
-
-    def disk(self, key: str) -> Disk:
+    def resume(self) -> None:
+        """Put everything that is under way on the agenda, after the state was loaded."""
+        for task in self.tasks.values():
+            if task.is_active:
+                self._active[task.uuid] = task
+            if task.due_at is not None and task.status == "Running":
+                self.lab.agenda.add(task.due_at, self.name, "task", task.uuid)
+            elif task.ended_at is not None:
+                self._plan_purge(task)
         for vm in self.vms.values():
-            for disk in vm.disks:
-                if disk.uuid == key:
-                    return disk
-        raise Refusal(404, f"vmdisk {key} not found")
+            if vm.guest_off_at is not None:
+                self.lab.agenda.add(vm.guest_off_at, self.name, "guest", vm.uuid)
+        for resume in RESUME:
+            resume(self)
 
 
-def _place(address: dict[str, Any]) -> tuple[str, int]:
-    return str(address["device_bus"]).lower(), int(address["device_index"])
+Step = Callable[[PrismCluster, Task], None]
+
+
+def _nothing(cluster: PrismCluster, task: Task) -> None:
+    """A step of an action that has nothing to do there."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a task does: ``check`` may refuse, ``begin`` notes how things are, ``finish`` acts."""
+
+    finish: Step
+    check: Step = _nothing
+    begin: Step = _nothing
+
+
+ACTIONS: dict[str, Action] = {}
+DUE: dict[str, Callable[[PrismCluster, str], None]] = {
+    "task": PrismCluster.end_task,
+    "purge": PrismCluster.purge_task,
+}
+RESUME: list[Callable[[PrismCluster], None]] = []
+LINK_CHANGED: list[Callable[[PrismCluster], None]] = []
+
+# The routes of each version of the API, filled by the modules beside this one.
+V2: Routes[PrismCluster] = Routes()
+V1: Routes[PrismCluster] = Routes()
+V3: Routes[PrismCluster] = Routes()
