@@ -1,12 +1,13 @@
-"""The lab: emulated clouds that speak the real wire protocols, for demo and tests.
+"""Emulated clouds that ship with Standby: two Prism Element clusters, over HTTPS on loopback.
 
-Imports no app and no model. README.md says what is served and what is assumed.
+The product reaches the lab exactly as it reaches a real cloud. The lab imports nothing of
+the product. See README.md for what it serves and how faithful that is.
 """
 
-from __future__ import annotations
-
 from portal.lab.clock import Clock
-from portal.lab.faults import Fault
-from portal.lab.server import Lab, LabServer
+from portal.lab.faults import Fault, Faults
+from portal.lab.lab import Call, Lab
+from portal.lab.prism import PrismCluster
+from portal.lab.server import LabServer
 
-__all__ = ["Clock", "Fault", "Lab", "LabServer"]
+__all__ = ["Call", "Clock", "Fault", "Faults", "Lab", "LabServer", "PrismCluster"]

@@ -1,0 +1,121 @@
+"""What the clusters hold at first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.lab.prism import PrismCluster
+from portal.lab.prism.model import GIB, Container, Host, Network, RemoteSite, new_uuid
+
+if TYPE_CHECKING:
+    from portal.lab.lab import Lab
+
+LONDON, DUBLIN = "ahv-lon-01", "ahv-dub-02"
+ADDRESSES = {LONDON: "10.10.1.50", DUBLIN: "10.20.1.50"}
+TIMEZONES = {LONDON: "Europe/London", DUBLIN: "Europe/Dublin"}
+DEFAULT_CONTAINERS = {LONDON: "default-container-77107", DUBLIN: "storage-container-112133"}
+SHARED_CONTAINER = "SelfServiceContainer"
+# Snapshots are numbered from here, so that those of two clusters are told apart.
+FIRST_SNAPSHOTS = {LONDON: 34000, DUBLIN: 71000}
+REPLICATION_PORT = 2020
+
+
+def fill_empty(lab: Lab) -> None:
+    """Hosts, containers, networks, and each other's remote site."""
+    for name, cluster in lab.clusters.items():
+        _furnish(name, cluster)
+    _pair(lab.clusters[LONDON], lab.clusters[DUBLIN])
+    _pair(lab.clusters[DUBLIN], lab.clusters[LONDON])
+
+
+def _furnish(name: str, cluster: PrismCluster) -> None:
+    cluster.identity.address = ADDRESSES[name]
+    cluster.identity.timezone = TIMEZONES[name]
+    cluster.counters.snapshot = FIRST_SNAPSHOTS[name]
+    # Both clusters come from one vendor, yet no two MAC addresses may be equal.
+    cluster.counters.mac = FIRST_SNAPSHOTS[name]
+    for container in (SHARED_CONTAINER, DEFAULT_CONTAINERS[name]):
+        made = Container(new_uuid(), container)
+        cluster.containers[made.uuid] = made
+    subnet = ADDRESSES[name].rpartition(".")[0]
+    for number in (1, 2, 3):
+        host = Host(new_uuid(), f"{name}-node-{number}", f"{subnet}.{number}")
+        cluster.hosts[host.uuid] = host
+    for vlan in (110, 120):
+        network = Network(new_uuid(), f"vlan-{vlan}", vlan)
+        cluster.networks[network.uuid] = network
+
+
+def _pair(cluster: PrismCluster, other: PrismCluster) -> None:
+    containers = {
+        SHARED_CONTAINER: SHARED_CONTAINER,
+        DEFAULT_CONTAINERS[cluster.name]: DEFAULT_CONTAINERS[other.name],
+    }
+    cluster.remote_sites[other.name] = RemoteSite(
+        other.name,
+        new_uuid(),
+        {other.identity.address: REPLICATION_PORT},
+        containers,
+        networks={network.name: network.name for network in cluster.networks.values()},
+    )
+
+
+# The demo: Meridian Health's machines in London
+
+# name, power, vCPU, memory in GiB, disk in GiB
+SERVERS = (
+    ("radiology-pacs-sandbox", "on", 4, 16, 80),
+    ("util-dicom-01", "on", 8, 32, 120),
+    ("util-license-01", "on", 2, 8, 60),
+    ("util-files-01", "off", 4, 16, 100),
+)
+PRODUCTION = (
+    ("radiology-pacs-prod-01", "on", 4, 16, 80),
+    ("radiology-pacs-prod-02", "on", 4, 16, 80),
+    ("radiology-pacs-prod-03", "off", 4, 16, 80),
+)
+DESKTOPS = (
+    ("pd-0388", "sofia.lindqvist"),
+    ("pd-0402", "kwame.osei"),
+    ("pd-0417", "michael.okafor"),
+    ("pd-0431", "priya.raman"),
+)
+PROFILES = (
+    ("EP-s.lindqvist", "sofia.lindqvist"),
+    ("EP-k.osei", "kwame.osei"),
+    ("EP-m.okafor", "michael.okafor"),
+    ("EP-p.raman", "priya.raman"),
+)
+DRIVES = (
+    ("PDR-s.lindqvist", "sofia.lindqvist"),
+    ("PDR-k.osei", "kwame.osei"),
+    ("PDR-m.okafor", "michael.okafor"),
+    ("PDR-a.nwosu", "amara.nwosu"),
+)
+PROFILE_GIB, DRIVE_GIB, DESKTOP_GIB = 30, 50, 60
+
+
+def fill_demo(lab: Lab) -> None:
+    """The demo's inventory, all of it in London."""
+    fill_empty(lab)
+    london = lab.clusters[LONDON]
+    for machines, description in ((SERVERS, None), (PRODUCTION, "frame: kind=production")):
+        for name, power, vcpus, memory, disk in machines:
+            london.add_vm(
+                name, power=power, vcpus=vcpus, memory_mb=memory * 1024, size_bytes=disk * GIB,
+                description=description,
+            )  # fmt: skip
+    for name, user in DESKTOPS:
+        london.add_vm(
+            name, vcpus=2, memory_mb=8192, size_bytes=DESKTOP_GIB * GIB,
+            description=_assigned("persistent-desktop", user),
+        )  # fmt: skip
+    groups = [(name, "enterprise-profile", user, PROFILE_GIB) for name, user in PROFILES]
+    groups += [(name, "personal-drive", user, DRIVE_GIB) for name, user in DRIVES]
+    for name, kind, user, size in groups:
+        london.add_volume_group(name, size_bytes=size * GIB, description=_assigned(kind, user))
+
+
+def _assigned(kind: str, user: str) -> str:
+    """The line by which the desktop platform says what a thing is and whose."""
+    return f"frame: kind={kind} user={user}@meridian.example"
