@@ -7,6 +7,7 @@ Fails closed: a value that no key opens raises, it is never returned as it is.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ else:  # fields cannot be subscripted when the program runs
 
 class SecretField(_TextField):
     """Stores a `Secrets` mapping as one Fernet token. Cannot be searched by."""
+
+    if TYPE_CHECKING:  # what mypy's plugin takes and gives for the attribute
+        _pyi_private_set_type: Mapping[str, str]
+        _pyi_private_get_type: Secrets
 
     def get_prep_value(self, value: Any) -> str:
         return fernet().encrypt(json.dumps(dict(value or {})).encode()).decode()

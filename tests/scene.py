@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from backups import services
 from backups.models import Backup
@@ -38,11 +39,11 @@ class Scene:
     clock: JumpClock
 
     @property
-    def vms(self) -> dict[str, object]:
+    def vms(self) -> dict[str, Any]:  # the lab's Vm by uuid
         return self.lab.clusters[CLUSTER].vms
 
     @property
-    def vm(self):  # type: ignore[no-untyped-def]  # the lab's Vm
+    def vm(self) -> Any:  # the lab's Vm
         return self.lab.clusters[CLUSTER].vms[self.resource.external_id]
 
     @property

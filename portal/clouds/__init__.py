@@ -8,7 +8,7 @@ from importlib import import_module
 
 from portal.clouds.api import Cloud, Connection
 
-# kind -> "module:class"; imported when first used, so that a vendor SDK costs the web process nothing.
+# kind -> "module:class"; imported when first used: a vendor SDK costs the web process nothing.
 DRIVERS: dict[str, str] = {"ahv": "portal.clouds.ahv.driver:AhvCloud"}
 
 

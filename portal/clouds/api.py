@@ -123,7 +123,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Disk:
-    """One disk of a server or a copy: driver's id, place on the bus, size, where it was cloned from."""
+    """One disk of a server or a copy: id, place on the bus, size, what it was cloned from."""
 
     id: str
     address: str
@@ -175,7 +175,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Mark:
-    """Our mark on everything we make: reconciliation finds strays by it, a lost catalogue is rebuilt.
+    """Our mark on everything we make: strays are found by it, a lost catalogue is rebuilt.
 
     ``text()`` is one machine-readable line; values must hold no spaces.
     """

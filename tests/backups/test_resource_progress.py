@@ -42,7 +42,7 @@ def test_at_the_end_it_stops_asking_and_tells_the_panel(
     backup = running_backup(world.sandbox, state=state)
     response = reader.get(url(world.sandbox, backup.task), headers=HTMX)
     assert "every 2s" not in response.content.decode()
-    assert response["HX-Trigger"] == "settled"
+    assert response["HX-Trigger"] == "settled, tasks-changed"
 
 
 @pytest.mark.parametrize(

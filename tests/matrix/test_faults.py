@@ -159,7 +159,7 @@ def test_a_cancel_before_any_call_ends_right(
             busy = lab.faults.add(
                 Fault("status", path=CLOUD_CALL, after=number, count=1, status=503, retry_after=60)
             )
-            scene.drive_until(lambda busy=busy: busy.count == 0)
+            scene.drive_until(_has_struck(busy))
             if busy.count:
                 break
             with contextlib.suppress(Refused):  # it may be past the point of no return
@@ -171,6 +171,10 @@ def test_a_cancel_before_any_call_ends_right(
             raise AssertionError("the workflow never ran out of calls")
     assert number >= 2
     record_property("matrix", f"{workflow}, cancelled before a call: {number} cases")
+
+
+def _has_struck(fault: Fault) -> Callable[[], bool]:
+    return lambda: fault.count == 0
 
 
 def _check_cancel(workflow: str, scene: Scene, task: Task, backup: Backup) -> None:
