@@ -1,0 +1,158 @@
+"""Django admin: staff make customers and people; everything they do is in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from portal.models import (
+    Account,
+    AuditEntry,
+    CloudAccount,
+    Customer,
+    Role,
+    RoleGrant,
+    Task,
+    User,
+)
+from tests.factories import NotificationFactory, RoleGrantFactory, TaskFactory
+from tests.people import World
+
+SignIn = Callable[[User], Client]
+OURS = [model for model in admin.site._registry if model._meta.app_label == "portal"]
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_every_list_and_every_row_can_be_looked_at(
+    world: World, customer_admin: User, staff: User, sign_in: SignIn, model: type[Customer]
+) -> None:
+    TaskFactory(account=world.account, resource=world.sandbox)
+    NotificationFactory(account=world.account)
+    client = sign_in(staff)
+    name = f"admin:portal_{model._meta.model_name}"
+    assert client.get(reverse(f"{name}_changelist"), {"q": "x"}).status_code == 200
+    row = model._default_manager.first()
+    if row is not None:
+        page = client.get(reverse(f"{name}_change", args=[row.pk]))
+        assert page.status_code == 200
+        assert "cluster-password" not in page.text
+        assert "style=" not in page.text
+
+
+def test_only_staff_come_in(customer_admin: User, sign_in: SignIn) -> None:
+    assert sign_in(customer_admin).get("/admin/portal/customer/").status_code in {302, 403}
+    anonymous = Client().get("/admin/", follow=True)
+    assert anonymous.redirect_chain[-1][0].startswith("/sign-in/")
+
+
+def test_making_changing_and_removing_a_customer_is_audited(staff: User, sign_in: SignIn) -> None:
+    client = sign_in(staff)
+    client.post("/admin/portal/customer/add/", {"name": "Fabrikam"})
+    made = Customer.objects.get(name="Fabrikam")
+    client.post(f"/admin/portal/customer/{made.pk}/change/", {"name": "Fabrikam Ltd"})
+    client.post(f"/admin/portal/customer/{made.pk}/delete/", {"post": "yes"})
+    assert not Customer.objects.filter(pk=made.pk).exists()
+    entries = AuditEntry.objects.order_by("at").values_list("action", "actor", "detail__through")
+    assert list(entries) == [
+        (f"customer.{verb}", staff.pk, "admin") for verb in ("create", "edit", "delete")
+    ]
+
+
+def test_staff_make_a_person_and_give_a_role(world: World, staff: User, sign_in: SignIn) -> None:
+    client = sign_in(staff)
+    secret = "correct horse battery"
+    client.post(
+        "/admin/portal/user/add/",
+        {
+            "email": "New@Example.org",
+            "full_name": "New",
+            "usable_password": "true",
+            "password1": secret,
+            "password2": secret,
+        },
+    )
+    person = User.objects.get(email="new@example.org")
+    assert person.check_password(secret)
+    client.post(
+        "/admin/portal/rolegrant/add/",
+        {"user": person.pk, "role": Role.AUDITOR, "account": world.account.pk},
+    )
+    assert person.grants.get().account == world.account
+    assert AuditEntry.objects.filter(action="access.create", account=world.account).exists()
+    assert secret not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_role_on_the_wrong_kind_of_scope_is_refused(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    answer = sign_in(staff).post(
+        "/admin/portal/rolegrant/add/",
+        {"user": staff.pk, "role": Role.CUSTOMER_ADMINISTRATOR, "account": world.account.pk},
+    )
+    assert "is granted on one customer" in answer.text
+    assert not RoleGrant.objects.exists()
+
+
+def test_the_last_customer_administrator_is_protected_here_too(
+    world: World, customer_admin: User, staff: User, sign_in: SignIn
+) -> None:
+    grant = customer_admin.grants.get()
+    url = f"/admin/portal/rolegrant/{grant.pk}/delete/"
+    sign_in(staff).post(url, {"post": "yes"})
+    assert RoleGrant.objects.filter(pk=grant.pk).exists()
+    RoleGrantFactory(role=Role.CUSTOMER_ADMINISTRATOR, customer=world.customer)
+    sign_in(staff).post(url, {"post": "yes"})
+    assert not RoleGrant.objects.filter(pk=grant.pk).exists()
+
+
+def test_a_cloud_accounts_password_goes_in_and_never_out(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    client = sign_in(staff)
+    form = {
+        "customer": world.customer.pk,
+        "name": "ahv-staff",
+        "endpoint": "https://203.0.113.7",
+        "max_tasks": "25",
+        "user": "admin",
+        "password": "",
+    }
+    assert "Enter the password" in client.post("/admin/portal/cloudaccount/add/", form).text
+    client.post("/admin/portal/cloudaccount/add/", form | {"password": "very-secret-4711"})
+    made = CloudAccount.objects.get(name="ahv-staff")
+    assert made.secrets["password"] == "very-secret-4711"
+    url = f"/admin/portal/cloudaccount/{made.pk}/change/"
+    assert "very-secret-4711" not in client.get(url).text
+    client.post(url, form | {"endpoint": made.endpoint, "name": "renamed"})
+    made.refresh_from_db()
+    assert (made.name, made.secrets["password"]) == ("renamed", "very-secret-4711")
+    assert "very-secret-4711" not in str(list(AuditEntry.objects.values()))
+
+
+def test_an_account_gets_only_a_cloud_account_it_can_use(
+    world: World, elsewhere: World, staff: User, sign_in: SignIn
+) -> None:
+    form = {
+        "organization": world.organization.pk,
+        "name": "By staff",
+        "time_zone": "UTC",
+        "infrastructure": "ahv",
+        "cloud_account": elsewhere.cloud_account.pk,
+    }
+    answer = sign_in(staff).post("/admin/portal/account/add/", form)
+    assert "cannot use this cloud account" in answer.text
+    assert not Account.objects.filter(name="By staff").exists()
+
+
+def test_tasks_and_audit_entries_cannot_be_changed(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    task = TaskFactory(account=world.account)
+    client = sign_in(staff)
+    for url in (f"/admin/portal/task/{task.pk}/delete/", "/admin/portal/auditentry/add/"):
+        assert client.post(url, {"post": "yes"}).status_code == 403
+    assert Task.objects.filter(pk=task.pk).exists()
