@@ -37,17 +37,16 @@ def fernet() -> MultiFernet:
 
 
 if TYPE_CHECKING:
-    _TextField = models.TextField[Any, Any]
+    _Field = models.Field[Mapping[str, str], Secrets]
 else:  # fields cannot be subscripted when the program runs
-    _TextField = models.TextField
+    _Field = models.Field
 
 
-class SecretField(_TextField):
+class SecretField(_Field):
     """Stores a `Secrets` mapping as one Fernet token. Cannot be searched by."""
 
-    if TYPE_CHECKING:  # what mypy's plugin takes and gives for the attribute
-        _pyi_private_set_type: Mapping[str, str]
-        _pyi_private_get_type: Secrets
+    def get_internal_type(self) -> str:
+        return "TextField"
 
     def get_prep_value(self, value: Any) -> str:
         return fernet().encrypt(json.dumps(dict(value or {})).encode()).decode()
