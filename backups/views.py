@@ -106,7 +106,7 @@ def resource_progress(request: Request, resource: UUID, task: UUID) -> HttpRespo
     context = {"task": moving, "resource": found}
     response = render(request, "backups/_progress.html", context)
     if not moving.is_active:
-        response["HX-Trigger"] = "settled"
+        response["HX-Trigger"] = "settled, tasks-changed"  # the panel, and the task widget
     return response
 
 
