@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from reporting.views import audit, notifications, overview, tasks
 
 app_name = "reporting"
-urlpatterns: list[URLPattern] = []
+
+_ACCOUNT = "accounts/<uuid:account>/"
+_TASK = f"{_ACCOUNT}tasks/<uuid:task>/"
+_NOTIFICATIONS = f"{_ACCOUNT}notifications/"
+
+urlpatterns = [
+    path(_ACCOUNT, overview.overview, name="overview"),
+    path(f"{_ACCOUNT}tasks/", tasks.task_list, name="task_list"),
+    path(f"{_ACCOUNT}tasks/widget/", tasks.task_widget, name="task_widget"),
+    path(f"{_ACCOUNT}tasks/progress/", tasks.task_progress, name="task_progress"),
+    path(f"{_ACCOUNT}tasks/acknowledge/", tasks.task_acknowledge_all, name="task_acknowledge_all"),
+    path(_TASK, tasks.task_detail, name="task_detail"),
+    path(f"{_TASK}cancel/", tasks.task_cancel, name="task_cancel"),
+    path(f"{_TASK}retry/", tasks.task_retry, name="task_retry"),
+    path(f"{_TASK}acknowledge/", tasks.task_acknowledge, name="task_acknowledge"),
+    path(_NOTIFICATIONS, notifications.notification_list, name="notification_list"),
+    path(
+        f"{_NOTIFICATIONS}dismiss/",
+        notifications.notification_dismiss_all,
+        name="notification_dismiss_all",
+    ),
+    path(
+        f"{_NOTIFICATIONS}<uuid:notification>/dismiss/",
+        notifications.notification_dismiss,
+        name="notification_dismiss",
+    ),
+    path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
+]

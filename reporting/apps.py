@@ -1,0 +1,9 @@
+"""What happened and how things stand: overview, tasks, notifications, audit trail."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ReportingConfig(AppConfig):
+    name = "reporting"

@@ -1,0 +1,160 @@
+"""What the lists are narrowed by. Nonsense in an address narrows nothing, and the page says so."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import Q
+
+from portal.forms import StandbyForm
+from portal.models import Account, Notification, RoleGrant, Task, User
+from portal.uuids import as_uuid
+from reporting.words import ACTION_GROUPS, TASK_KINDS
+
+_SEARCH_LENGTH = 200
+
+
+class FilterForm(StandbyForm):
+    """A form that lives in the address."""
+
+    q = forms.CharField(label="Search", required=False)
+
+    def clean_q(self) -> str:
+        """Cut what is longer than anything it could be found in."""
+        return str(self.cleaned_data["q"])[:_SEARCH_LENGTH]
+
+    def chosen(self, name: str) -> Any:
+        """Return what was asked for; "" for nothing, and for what is not understood."""
+        self.is_valid()
+        return self.cleaned_data.get(name) or ""
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """Everything asked for, by field, for the templates."""
+        return {name: self.chosen(name) for name in self.fields}
+
+    @property
+    def is_narrowed(self) -> bool:
+        return any(self.choice.values())
+
+    @property
+    def problems(self) -> list[str]:
+        """What was not understood, as sentences."""
+        found = [(self[name].label, errors) for name, errors in self.errors.items()]
+        return [f"{label}: {error}" for label, errors in found for error in errors]
+
+
+class TaskFilterForm(FilterForm):
+    STATES = (("active", "In progress"), ("failed", "Failed"), ("done", "Done"))
+
+    show = forms.ChoiceField(label="Status", choices=STATES, required=False)
+    kind = forms.ChoiceField(label="Task type", choices=list(TASK_KINDS.items()), required=False)
+
+    def condition(self) -> Q:
+        """What a task must be to be listed."""
+        wanted = Q()
+        match self.chosen("show"):
+            case "active":
+                wanted &= Q(state__in=Task.ACTIVE)
+            case "failed":
+                wanted &= Q(state=Task.State.FAILED)
+            case "done":
+                wanted &= Q(state=Task.State.DONE)
+        if kind := self.chosen("kind"):
+            wanted &= Q(kind=kind)
+        if text := self.chosen("q"):
+            wanted &= _task_has(text)
+        return wanted
+
+
+def _task_has(text: str) -> Q:
+    """Title, subject or resource hold the text, or it is the whole id."""
+    found = Q(title__icontains=text) | Q(subject__icontains=text)
+    found |= Q(resource__name__icontains=text)
+    pk = as_uuid(text)
+    return found | Q(pk=pk) if pk else found
+
+
+class NotificationFilterForm(FilterForm):
+    show = forms.ChoiceField(choices=[("all", "All")], required=False)
+    level = forms.ChoiceField(choices=Notification.Level.choices, required=False)
+
+    def condition(self) -> Q:
+        """What a notification must be to be listed, dismissals aside."""
+        wanted = Q()
+        if level := self.chosen("level"):
+            wanted &= Q(level=level)
+        if text := self.chosen("q"):
+            wanted &= Q(title__icontains=text) | Q(body__icontains=text)
+        return wanted
+
+
+class _DayField(forms.DateField):
+    """A day no database or time zone stumbles over."""
+
+    def __init__(self, label: str) -> None:
+        bounds = (MinValueValidator(date(1990, 1, 1)), MaxValueValidator(date(2190, 1, 1)))
+        words = {"invalid": "Write the day as 2025-11-20."}
+        super().__init__(label=label, required=False, validators=bounds, error_messages=words)
+
+
+class AuditFilterForm(FilterForm):
+    SYSTEM = "system"
+
+    group = forms.ChoiceField(label="Action", choices=list(ACTION_GROUPS.items()), required=False)
+    person = forms.CharField(label="Person", required=False)
+    since = _DayField("From")
+    until = _DayField("To")
+
+    def __init__(self, data: Any, *, account: Account) -> None:
+        super().__init__(data)
+        self._account = account
+
+    def people(self) -> list[User]:
+        """Who has a right on the account, by name."""
+        organization = self._account.organization
+        grants = RoleGrant.objects.filter(
+            Q(account=self._account)
+            | Q(organization=organization)
+            | Q(customer=organization.customer_id)
+        )
+        people = User.objects.filter(pk__in=grants.values("user"))
+        return list(people.order_by("full_name", "email")[:200])
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse days in the wrong order."""
+        data = super().clean() or self.cleaned_data
+        since, until = data.get("since"), data.get("until")
+        if since and until and since > until:
+            self.add_error("until", "This day is before the first one.")
+        return data
+
+    def condition(self) -> Q:
+        """What an entry must be to be listed."""
+        wanted = Q()
+        if group := self.chosen("group"):
+            wanted &= Q(action__startswith=f"{group}.")
+        if (person := self.chosen("person")) == self.SYSTEM:
+            wanted &= Q(actor=None)
+        elif key := as_uuid(person):
+            wanted &= Q(actor=key)
+        if since := self.chosen("since"):
+            wanted &= Q(at__gte=self._midnight(since))
+        if until := self.chosen("until"):
+            wanted &= Q(at__lt=self._midnight(until + timedelta(days=1)))
+        if text := self.chosen("q"):
+            wanted &= _entry_has(text)
+        return wanted
+
+    def _midnight(self, day: date) -> datetime:
+        """When a day begins in the account's time zone."""
+        return datetime.combine(day, time.min, tzinfo=self._account.zone)
+
+
+def _entry_has(text: str) -> Q:
+    """Actor or target hold the text, or it is the whole source or request id."""
+    found = Q(actor_label__icontains=text) | Q(target_label__icontains=text)
+    return found | Q(request_id=text) | Q(source=text)

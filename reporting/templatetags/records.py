@@ -1,0 +1,67 @@
+"""Words for the entries of the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django import template
+
+from portal.models import AuditEntry
+from reporting.words import action_label
+
+register = template.Library()
+
+
+class Change(NamedTuple):
+    """One setting that was changed."""
+
+    name: str
+    before: str
+    after: str
+
+
+@register.filter
+def action_words(entry: AuditEntry) -> str:
+    """What was done, as people say it: ``Create backup``."""
+    return action_label(entry.action)
+
+
+@register.filter
+def changes(entry: AuditEntry) -> list[Change]:
+    """What was changed, with its values before and after."""
+    before, after = entry.detail.get("before"), entry.detail.get("after")
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return []
+    names = dict.fromkeys([*before, *after])
+    rows = (Change(_words(name), _text(before.get(name)), _text(after.get(name))) for name in names)
+    return [row for row in rows if row.before != row.after]
+
+
+@register.filter
+def facts(entry: AuditEntry) -> list[tuple[str, str]]:
+    """The rest of what was written down, by name."""
+    left_out = {"before", "after", "task"} if changes(entry) else {"task"}
+    return [
+        (_words(name), _text(value))
+        for name, value in entry.detail.items()
+        if name not in left_out and value not in (None, "")
+    ]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None | "":
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(_text, value)) or "nothing"
+        case Mapping():
+            return ", ".join(f"{_words(key)}: {_text(part)}" for key, part in value.items())
+        case _:
+            return str(value)

@@ -1,0 +1,97 @@
+"""What pages call kinds of task and actions of the audit trail."""
+
+from __future__ import annotations
+
+from portal.access import Permission
+
+# Kinds of task an account has, as the Tasks page filters by them.
+TASK_KINDS = {
+    "create_backup": "Backup",
+    "restore_backup": "Restore",
+    "delete_backup": "Delete",
+}
+
+# What it takes to start such a task, and so to retry one. Others: the right to manage tasks.
+RIGHT_TO_START = {
+    "create_backup": Permission.BACK_UP_SERVERS,
+    "restore_backup": Permission.RESTORE_SERVERS,
+    "delete_backup": Permission.DELETE_SERVER_BACKUPS,
+}
+
+# What a person must know before the task is started again.
+BEFORE_RETRY = {
+    "create_backup": (
+        "If the server is running, it is powered off while its disk is copied, and powered on "
+        "again afterwards. It is in maintenance mode until the task ends."
+    ),
+    "restore_backup": (
+        "Everything written to the server since this backup was taken is lost. The server is "
+        "powered off meanwhile, and returns to the power state it has now."
+    ),
+    "delete_backup": "The backup and everything of it at the cloud is removed for good.",
+}
+
+# What is true after a cancel, once the clean-up has run.
+AFTER_CANCEL = {
+    "create_backup": (
+        "The incomplete copy is removed and the server returns to its former power state. "
+        "No backup is created. Existing backups are not affected."
+    ),
+    "restore_backup": (
+        "The server gets its former disk back and returns to its former power state. "
+        "The backup is not affected."
+    ),
+    "delete_backup": "The backup stays.",
+}
+
+ACTION_GROUPS = {
+    "backup": "Backups",
+    "task": "Tasks",
+    "machine": "Machines",
+    "access": "Access",
+    "account": "Account",
+    "cloud_account": "Cloud accounts",
+    "organization": "Organizations",
+    "user": "Sign-in",
+}
+
+ACTIONS = {
+    "access.accept": "Accept invitation",
+    "access.grant": "Grant role",
+    "access.invite": "Invite",
+    "access.revoke": "Revoke role",
+    "access.uninvite": "Withdraw invitation",
+    "account.create": "Create account",
+    "account.edit": "Change account settings",
+    "account.place": "Change cloud account or site",
+    "backup.create": "Create backup",
+    "backup.delete": "Delete backup",
+    "backup.restore": "Restore",
+    "cloud_account.create": "Add cloud account",
+    "cloud_account.edit": "Change cloud account",
+    "cloud_account.synchronise": "Synchronise inventory",
+    "cloud_account.test": "Test Connection",
+    "machine.assign": "Assign machine",
+    "machine.remove": "Remove assignment",
+    "organization.create": "Create organization",
+    "task.acknowledge": "Acknowledge task",
+    "task.acknowledge_all": "Acknowledge ended tasks",
+    "task.cancel": "Cancel task",
+    "task.retry": "Retry task",
+    "user.sign_in": "Sign in",
+    "user.signed_in": "Sign in",
+    "user.signed_out": "Sign out",
+}
+
+
+def action_label(action: str) -> str:
+    """Return the words for a dotted action; one without words reads ``Verb object``."""
+    if action in ACTIONS:
+        return ACTIONS[action]
+    group, _, verb = action.rpartition(".")
+    return f"{verb} {group}".replace("_", " ").replace(".", " ").strip().capitalize()
+
+
+def kind_label(kind: str) -> str:
+    """Return what a kind of task is called."""
+    return TASK_KINDS.get(kind, kind.replace("_", " ").capitalize())
