@@ -29,17 +29,17 @@ def test_a_backup_is_made_watched_restored_and_deleted(browser_tab: Browser, sce
     _create(page, "Before the upgrade")
     assert not Task.objects.exists(), "nothing starts before the prompt is accepted (R021)"
     page.get_by_role("dialog").get_by_role("button", name=re.compile("Power off")).click()
-    expect(page.get_by_text("Maintenance mode").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Maintenance mode")).to_be_visible()
     backup = Backup.objects.get()
     scene.drive(backup.task)
-    expect(page.get_by_text("Maintenance mode")).to_have_count(0)
-    expect(page.get_by_role("cell", name="Before the upgrade")).to_be_visible()
+    expect(page.get_by_role("heading", name="Maintenance mode")).to_have_count(0)
+    expect(page.get_by_role("cell", name="Before the upgrade", exact=True)).to_be_visible()
 
     scene.write("changed")
     page.get_by_role("button", name="Actions for Before the upgrade").click()
     page.get_by_role("link", name="Restore").click()
     page.get_by_role("dialog").get_by_role("button", name="Restore").click()
-    expect(page.get_by_text("Maintenance mode").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Maintenance mode")).to_be_visible()
     scene.drive(Task.objects.get(kind="restore_backup"))
     assert scene.content == "original"
 
@@ -69,7 +69,7 @@ def test_a_double_click_makes_one_backup(browser_tab: Browser, scene: Scene) -> 
     browser_tab.open(_sandbox(scene))
     _create(page, "Once")
     page.get_by_role("dialog").get_by_role("button", name=re.compile("Power off")).dblclick()
-    expect(page.get_by_text("Maintenance mode").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Maintenance mode")).to_be_visible()
     assert Backup.objects.count() == 1
 
 
@@ -85,5 +85,5 @@ def test_a_backup_is_made_with_the_keyboard_alone(browser_tab: Browser, scene: S
     expect(button).to_be_visible()
     button.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Maintenance mode").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Maintenance mode")).to_be_visible()
     assert Backup.objects.get().name == "By keyboard"
