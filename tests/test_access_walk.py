@@ -1,0 +1,175 @@
+"""Every address, as every role, on every method: what comes is what the access mark promises.
+
+A new view is walked as soon as it has an address; what its arguments stand for is
+looked up in `Things`. POST is sent empty, so that it is judged by who may send it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import reverse
+
+from portal.access import Permission, permissions
+from portal.models import CloudAccount, Customer, Organization, Role, RoleGrant, User
+from tests.addresses import Address, ours
+from tests.factories import (
+    BackupFactory,
+    InvitationFactory,
+    NotificationFactory,
+    RoleGrantFactory,
+    TaskFactory,
+)
+from tests.people import World
+
+ROLES = (
+    "customer_admin",
+    "org_admin",
+    "account_admin",
+    "support",
+    "auditor",
+    "neighbour",
+    "stranger",
+    "staff",
+)
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+
+
+@dataclass(frozen=True)
+class Things:
+    """What the arguments of addresses stand for, all in one world."""
+
+    world: World
+    of_name: dict[str, Any]
+
+    def path(self, address: Address) -> str:
+        """The address with its arguments filled in; some mean another thing by the view's name."""
+        values = {
+            name: self.of_name.get(f"{address.name}:{name}") or self.of_name[name]
+            for name in address.arguments
+        }
+        return reverse(address.name, kwargs=values)
+
+
+@pytest.fixture
+def things(world: World) -> Things:
+    backup = BackupFactory(resource=world.sandbox)
+    task = backup.task
+    of_cloud = TaskFactory(
+        account=None, cloud_account=world.cloud_account, kind="test_cloud_account"
+    )
+    return Things(
+        world,
+        {
+            "account": world.account.pk,
+            "organization": world.organization.pk,
+            "customer": world.customer.pk,
+            "cloud_account": world.cloud_account.pk,
+            "resource": world.sandbox.pk,
+            "backups:utility_server_detail:resource": world.utility_server.pk,
+            "backup": backup.pk,
+            "task": task.pk,
+            "portal:cloud_account_task:task": of_cloud.pk,
+            "notification": NotificationFactory(account=world.account).pk,
+            "grant": RoleGrantFactory(role=Role.AUDITOR, account=world.account).pk,
+            "invitation": InvitationFactory(role=Role.AUDITOR, account=world.account).pk,
+            "token": "made-up",
+        },
+    )
+
+
+def _gate(mark: str, user: User, world: World) -> int:
+    """The status at which the mark stops this person; 200 when it lets them through."""
+    kind, _, detail = mark.partition(":")
+    if kind == "account":
+        rights = permissions(user, world.account)
+        if not rights:
+            return 404
+        return 200 if Permission(detail) in rights else 403
+    if kind == "cloud_account":
+        this = world.cloud_account.pk
+        if not CloudAccount.objects.visible_to(user).filter(pk=this).exists():
+            return 404
+        managed = CloudAccount.objects.managed_by(user).filter(pk=this).exists()
+        return 200 if detail == "view" or managed else 403
+    if kind == "administrators":
+        above = [Role.CUSTOMER_ADMINISTRATOR, Role.ORGANIZATION_ADMINISTRATOR]
+        return 200 if RoleGrant.objects.filter(user=user, role__in=above).exists() else 403
+    return 200
+
+
+def _inner(address: Address, user: User, world: World) -> set[int]:
+    """What may come once the mark has let a person through, for views that look further."""
+    if "customer" in address.arguments:
+        mine = Customer.objects.administered_by(user).filter(pk=world.customer.pk)
+        return {200, 302, 422} if mine.exists() else {404}
+    if address.mark == "administrators" and "organization" in address.arguments:
+        own = Organization.objects.administered_by(user).filter(pk=world.organization.pk)
+        return {200, 302, 422} if own.exists() else {404}
+    if address.name == "portal:invitation_accept":
+        return {404}
+    if address.name == "portal:readyz":
+        return {200, 503}
+    return {200, 204, 302, 409, 422}
+
+
+@pytest.mark.parametrize("who", ROLES)
+@pytest.mark.parametrize("address", ours(), ids=str)
+def test_a_person_gets_what_the_mark_promises(
+    address: Address,
+    who: str,
+    things: Things,
+    sign_in: Callable[[User], Client],
+    request: pytest.FixtureRequest,
+) -> None:
+    user: User = request.getfixturevalue(who)
+    client, path = sign_in(user), things.path(address)
+    gate = _gate(address.mark, user, things.world)
+    inner = _inner(address, user, things.world)
+    for method in METHODS:
+        status = getattr(client, method)(path).status_code
+        # A method the view does not know is refused either before or after the gate.
+        expected = {405} | (inner if gate == 200 else {gate})
+        assert status in expected, f"{method} {path} as {who}: {status}, not {expected}"
+        if method in {"put", "patch", "delete", "options"}:
+            assert status in {405, gate}, f"{method} {path} as {who}: {status}"
+        if not User.objects.filter(pk=user.pk, grants__isnull=False).exists():
+            break  # the walk has taken the person's own right away
+
+
+@pytest.mark.parametrize("address", ours(), ids=str)
+def test_nobody_who_is_not_signed_in_gets_further_than_sign_in(
+    address: Address, things: Things
+) -> None:
+    client, path = Client(), things.path(address)
+    for method in METHODS:
+        answer = getattr(client, method)(path)
+        if address.mark == "public":
+            assert answer.status_code in {200, 404, 405, 503}
+        else:
+            assert answer.status_code == 302, f"{method} {path}: {answer.status_code}"
+            assert answer["Location"].startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("address", ours(), ids=str)
+def test_reading_changes_nothing(
+    address: Address, things: Things, customer_admin: User, sign_in: Callable[[User], Client]
+) -> None:
+    before = _counts()
+    client, path = sign_in(customer_admin), things.path(address)
+    for method, fragment in itertools.product(("get", "head"), ({}, {"HX-Request": "true"})):
+        getattr(client, method)(path, headers=fragment)
+    assert _counts() == before
+
+
+def _counts() -> dict[str, int]:
+    models = [
+        model for app in ("portal", "backups") for model in apps.get_app_config(app).get_models()
+    ]
+    return {model.__name__: model._default_manager.count() for model in models}
