@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import requests
@@ -19,6 +20,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError("The demo is loaded only where STANDBY_DEMO=1 is set.")
+        # Its line for every wake would drown what is said here.
+        logging.getLogger("django-q").setLevel(logging.WARNING)
         ca_path = settings.DATA_DIR / "lab" / "ca.pem"
         endpoints = {name: f"https://127.0.0.1:{port}" for name, port in lab_ports().items()}
         try:
