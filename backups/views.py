@@ -63,7 +63,7 @@ def sandbox_detail(request: Request) -> HttpResponse:
 @require_GET
 def utility_server_list(request: Request) -> HttpResponse:
     servers = servers_of(request.account).filter(kind=Resource.Kind.UTILITY_SERVER)
-    query = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").replace("\x00", "").strip()  # PostgreSQL refuses NUL
     order = request.GET.get("sort", "")
     found = servers.filter(name__icontains=query) if query else servers
     found = found.order_by(*_ORDERS.get(order, _ORDERS["name"]))

@@ -103,6 +103,7 @@ def test_servers_are_found_by_name_and_sorted(world: World, admin: Client) -> No
     assert order("?q=LICEN") == ["Licences"]
     assert order("?sort=password&page=-1")[0] == "dicom"
     assert "No server found" in page(admin, url(world) + "?q=nothing")
+    assert order("?q=%00dic%00om") == ["dicom"]
 
 
 def test_pages_hold_50_servers(world: World, admin: Client) -> None:
