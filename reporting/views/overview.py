@@ -22,15 +22,14 @@ ROWS = 5
 @vary_on_headers("HX-Request", "HX-Target")
 def overview(request: Request) -> HttpResponse:
     if not wants_fragment(request):
-        context = _state(request) | _running(request)
-        return render(request, "reporting/overview.html", context)
+        return render(request, "reporting/overview.html", _state(request))
     if request.htmx.target == "overview-tasks":
         return _tasks_panel(request)
     return render(request, "reporting/_overview_state.html", _state(request))
 
 
 def _state(request: Request) -> dict[str, Any]:
-    """How the servers stand, and what was told of late."""
+    """How the servers stand, what runs, and what was told of late."""
     servers = protections_of(request.account)
     unread = Notification.objects.unread_by(request.user, request.account)
     return {
@@ -39,6 +38,7 @@ def _state(request: Request) -> dict[str, Any]:
         "protected_count": sum(not server.needs_attention for server in servers),
         "may_assign": Permission.ASSIGN_MACHINES in request.permissions,
         "notifications": list(unread.order_by("-created_at")[:ROWS]),
+        **_running(request),
     }
 
 
