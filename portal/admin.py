@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from allauth.account.admin import EmailAddress  # importing registers it
 from allauth.account.decorators import secure_admin_login
 from django import forms
 from django.contrib import admin
@@ -16,6 +17,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django_q.admin import Failure, OrmQ, Schedule, Success  # importing registers them
 
 from portal.audit import Actor, record
 from portal.cloud_account_forms import checked_ca
@@ -39,7 +41,9 @@ admin.site.site_title = "Standby"
 admin.site.index_title = "Customers and people"
 # allauth's throttled sign-in in place of the admin's own.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.unregister(Group)  # rights come from role grants
+# Rights come from role grants, addresses are kept on the person, and whoever could schedule
+# a call by name could run anything in a worker.
+admin.site.unregister([Group, EmailAddress, Failure, OrmQ, Schedule, Success])
 
 _NAMES = {"rolegrant": "access", "cloudaccount": "cloud_account"}
 
@@ -180,6 +184,7 @@ class PersonAdmin(Audited, _UserAdmin):
 
 @admin.register(RoleGrant)
 class RoleGrantAdmin(Audited):
+    fields = ("user", "role", "customer", "organization", "account")
     list_display = ("user", "role", "customer", "organization", "account")
     list_select_related = ("user", "customer", "organization", "account")
     list_filter = ("role",)

@@ -15,7 +15,7 @@ import requests
 
 from backups import services as backups
 from backups.models import Backup
-from portal.audit import SYSTEM
+from portal.audit import SYSTEM, Actor
 from portal.engine.runner import Runner
 from portal.models import (
     Account,
@@ -48,6 +48,8 @@ NAMES = {
     "customer-admin@northwind.example": "Priya Nair",
     "staff@standby.example": "Sam Whitfield",
 }
+CLOUD_PERSON = "customer-admin@meridian.example"
+BACKUP_PERSON = "account-admin@meridian.example"
 MACHINES = {
     "radiology-pacs-sandbox": Resource.Kind.SANDBOX,
     "util-dicom-01": Resource.Kind.UTILITY_SERVER,
@@ -155,6 +157,12 @@ def _person(email: str, role: Role, scope: object) -> None:
         people.grant_role(SYSTEM, user, role=role, scope=scope)
 
 
+def _actor(email: str) -> Actor:
+    """A person of the demo, who asks for what the demo shows."""
+    user = User.objects.get(email=email)
+    return Actor(user, str(user), "demo")
+
+
 def _cloud_accounts(account: Account, lab: Lab, say: Say) -> None:
     """Register both clusters, and bring addresses and CA up to date: the lab may have moved."""
     customer = account.organization.customer
@@ -168,12 +176,14 @@ def _cloud_accounts(account: Account, lab: Lab, say: Say) -> None:
         }
         found = CloudAccount.objects.filter(customer=customer, name=name).first()
         if found:
-            cloud_accounts.edit_cloud_account(SYSTEM, found, **connection)
+            cloud_accounts.edit_cloud_account(_actor(CLOUD_PERSON), found, **connection)
         else:
-            cloud_accounts.create_cloud_account(SYSTEM, customer=customer, **connection)
+            cloud_accounts.create_cloud_account(
+                _actor(CLOUD_PERSON), customer=customer, **connection
+            )
     if account.cloud_account is None:
         primary = CloudAccount.objects.get(customer=customer, name=next(iter(lab.endpoints)))
-        tenancy.place_account(SYSTEM, account, cloud_account=primary, site="")
+        tenancy.place_account(_actor(CLOUD_PERSON), account, cloud_account=primary, site="")
     say(f"Cloud accounts: {', '.join(lab.endpoints)}.")
 
 
@@ -183,9 +193,9 @@ def _look_at_clouds(say: Say) -> None:
         busy = Task.objects.active().filter(cloud_account=cloud_account)
         is_known = cloud_account.health == CloudAccount.Health.REACHABLE
         if not is_known and not busy.filter(kind="test_cloud_account").exists():
-            cloud_accounts.check_connection(SYSTEM, cloud_account)
+            cloud_accounts.check_connection(_actor(CLOUD_PERSON), cloud_account)
         if cloud_account.synced_at is None and not busy.filter(kind="sync_inventory").exists():
-            cloud_accounts.synchronise(SYSTEM, cloud_account)
+            cloud_accounts.synchronise(_actor(CLOUD_PERSON), cloud_account)
     _run("Testing connections, synchronising inventories", say)
 
 
@@ -197,7 +207,9 @@ def _assign(account: Account, say: Say) -> None:
     for server in DiscoveredServer.objects.filter(
         cloud_account=account.cloud_account, name__in=MACHINES
     ):
-        machines.assign_machine(SYSTEM, account, server=server, kind=MACHINES[server.name])
+        machines.assign_machine(
+            _actor(CLOUD_PERSON), account, server=server, kind=MACHINES[server.name]
+        )
     say(f"{account}: {account.resources.count()} machines assigned.")
 
 
@@ -211,7 +223,11 @@ def _back_up(account: Account, wanted: tuple[Wanted, ...], say: Say) -> None:
         if Backup.objects.filter(resource=resource, name=backup.name).exists():
             continue
         backups.create_backup(
-            SYSTEM, resource, name=backup.name, description=backup.description, may_power_off=True
+            _actor(BACKUP_PERSON),
+            resource,
+            name=backup.name,
+            description=backup.description,
+            may_power_off=True,
         )
         begun += 1
     if begun:

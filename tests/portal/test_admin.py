@@ -43,6 +43,13 @@ def test_every_list_and_every_row_can_be_looked_at(
         assert "style=" not in page.text
 
 
+def test_nobody_can_put_a_call_into_the_queue_by_hand(staff: User, sign_in: SignIn) -> None:
+    client = sign_in(staff)
+    assert "Queue" not in client.get("/admin/").text
+    for path in ("django_q/schedule/add/", "django_q/ormq/", "auth/group/"):
+        assert client.get(f"/admin/{path}").status_code == 404
+
+
 def test_only_staff_come_in(customer_admin: User, sign_in: SignIn) -> None:
     assert sign_in(customer_admin).get("/admin/portal/customer/").status_code in {302, 403}
     anonymous = Client().get("/admin/", follow=True)
