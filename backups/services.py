@@ -79,7 +79,7 @@ def create_backup(
     description: str = "",
     may_power_off: bool,
     type_: str = Backup.Type.MANUAL,
-    origin: str = Task.Origin.PERSON,
+    origin: str | None = None,
 ) -> Backup:
     """Start a backup of a server. Raises Refused, Busy among them; then nothing has changed.
 

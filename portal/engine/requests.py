@@ -35,12 +35,13 @@ def start(
     resource: Resource | None = None,
     exclusive: bool = False,
     maintenance: bool = False,
-    origin: str = Task.Origin.PERSON,
+    origin: str | None = None,
     requested_by: User | None = None,
     args: dict[str, Any] | None = None,
 ) -> Task:
     """Create a Task and wake a worker, in the caller's transaction.
 
+    ``origin`` is who asked: the person given, or Standby itself, unless told otherwise.
     Raises Busy when ``exclusive`` and the resource has an active exclusive task:
     the database decides that, so two requests at once cannot both win.
     """
@@ -55,7 +56,7 @@ def start(
         resource=resource,
         is_exclusive=exclusive,
         is_maintenance=maintenance,
-        origin=origin,
+        origin=origin or (Task.Origin.PERSON if requested_by else Task.Origin.SYSTEM),
         requested_by=requested_by,
         args=args or {},
         created_at=now,

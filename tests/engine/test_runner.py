@@ -195,3 +195,7 @@ def test_a_task_whose_step_a_release_dropped_fails_plainly(
     run(trial)
     assert trial.state == State.FAILED
     assert "gone" in trial.error_detail
+
+
+def test_a_task_nobody_asked_for_is_shown_as_our_own(trial: Task) -> None:
+    assert trial.requester == "Standby"
