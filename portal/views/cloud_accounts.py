@@ -95,7 +95,10 @@ def cloud_account_state(request: Request, cloud_account: CloudAccount) -> HttpRe
     """Health and the last tasks' standing; polls itself while one is under way."""
     if not wants_fragment(request):
         return redirect(_address(cloud_account))
-    response = render(request, "portal/_cloud_account_state.html", _state(request, cloud_account))
+    state = _state(request, cloud_account)
+    response = render(request, "portal/_cloud_account_state.html", state)
+    if not state["is_moving"]:
+        response["HX-Trigger"] = "settled"
     patch_vary_headers(response, ["HX-Request"])
     return response
 

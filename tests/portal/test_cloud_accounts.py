@@ -231,6 +231,7 @@ def test_a_test_shows_what_answered_and_polls_until_it_has_ended(
     Runner(clock=JumpClock(lab.clock.advance), threads=2).run(seconds=60)
     settled = client.get(_url("state", row), headers=HTMX)
     assert "data-hx-trigger" not in settled.text
+    assert (moving.get("HX-Trigger"), settled["HX-Trigger"]) == (None, "settled")
     assert "ahv-lon-01" in settled.text
     assert "Reachable" in settled.text
 
