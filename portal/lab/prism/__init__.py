@@ -6,7 +6,14 @@ Each module registers its routes and the actions of its tasks when it is importe
 from portal.lab.prism import (
     clones,
     disks,
+    dr_snapshots,
+    failover,
     power,
+    protection,
+    remote_sites,
+    replications,
+    restore,
+    schedules,
     snapshots,
     system,
     tasks,
@@ -18,6 +25,7 @@ from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
 from portal.lab.prism.wire import error_body
 
 __all__ = [
-    "COOKIE", "V1", "V2", "V3", "PrismCluster", "Sessions", "clones", "disks", "error_body",
-    "power", "snapshots", "system", "tasks", "vms", "volume_groups",
+    "COOKIE", "V1", "V2", "V3", "PrismCluster", "Sessions", "clones", "disks", "dr_snapshots",
+    "error_body", "failover", "power", "protection", "remote_sites", "replications", "restore",
+    "schedules", "snapshots", "system", "tasks", "vms", "volume_groups",
 ]  # fmt: skip

@@ -205,12 +205,17 @@ class DrSnapshot:
     remote_sites: list[str] = field(default_factory=list)
     state: str = "SCHEDULED"
     is_received: bool = False
+    moves_domain: bool = False
+
+    @property
+    def things(self) -> list[Vm | VolumeGroup]:
+        """Everything in it."""
+        return [*self.vms, *self.groups]
 
     @property
     def size_bytes(self) -> int:
         """Sum of everything in it."""
-        vms = sum(vm.size_bytes for vm in self.vms)
-        return vms + sum(group.size_bytes for group in self.groups)
+        return sum(thing.size_bytes for thing in self.things)
 
 
 @dataclass(eq=False)
