@@ -111,7 +111,7 @@ class Routes(Generic[Site]):
         def register(handler: Handler[Site]) -> Handler[Site]:
             names: list[str] = []
             node = self._root
-            for segment in path.strip("/").split("/"):
+            for segment in filter(None, path.split("/")):
                 if segment.startswith("{"):
                     names.append(segment.strip("{}"))
                     node.wild = node.wild or _Node()
