@@ -1,0 +1,24 @@
+"""Signed-in browsers for the tests of these pages."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.models import User
+from tests.reporting.pages import SignIn
+
+
+@pytest.fixture
+def admin(account_admin: User, sign_in: SignIn) -> Client:
+    return sign_in(account_admin)
+
+
+@pytest.fixture
+def reader(auditor: User, sign_in: SignIn) -> Client:
+    return sign_in(auditor)
+
+
+@pytest.fixture
+def outsider(stranger: User, sign_in: SignIn) -> Client:
+    return sign_in(stranger)
