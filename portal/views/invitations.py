@@ -29,12 +29,12 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     """Somebody new gives a name and a password; who has an account signs in as themselves."""
     invitation = people.find_invitation(token)
     if invitation is None:
-        return _page(request, "portal/invitation_closed.html", {}, status=404)
+        return render(request, "portal/invitation_closed.html", {}, status=404)
     if User.objects.filter(email=invitation.email).exists():
         return _accept(request, invitation)
     if request.user.is_authenticated:
         context = {"invitation": invitation, "is_other": True}
-        return _page(request, "portal/invitation_accept.html", context)
+        return render(request, "portal/invitation_accept.html", context)
     return _register(request, invitation)
 
 
@@ -51,7 +51,7 @@ def _register(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             return redirect("portal:home")
     status = 422 if form.is_bound else 200
     context = {"invitation": invitation, "form": form}
-    return _page(request, "portal/invitation_accept.html", context, status=status)
+    return render(request, "portal/invitation_accept.html", context, status=status)
 
 
 def _accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
@@ -65,16 +65,7 @@ def _accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
         try:
             people.accept(Actor.of(request), invitation)
         except Refused as refusal:
-            return _page(request, "portal/invitation_closed.html", {"reason": refusal}, status=422)
+            return render(request, "portal/invitation_closed.html", {"reason": refusal}, status=422)
         messages.success(request, f"You are now {invitation.get_role_display()}.")
         return redirect("portal:home")
-    return _page(request, "portal/invitation_accept.html", context)
-
-
-def _page(
-    request: HttpRequest, template: str, context: dict[str, object], *, status: int = 200
-) -> HttpResponse:
-    """The address holds the token: no page may tell it to another."""
-    response = render(request, template, context, status=status)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return render(request, "portal/invitation_accept.html", context)
