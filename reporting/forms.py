@@ -103,7 +103,9 @@ class _DayField(forms.DateField):
 
 class AuditFilterForm(FilterForm):
     SYSTEM = "system"
+    ABOVE = "above"
 
+    scope = forms.ChoiceField(choices=[(ABOVE, "Organization and customer")], required=False)
     group = forms.ChoiceField(label="Action", choices=list(ACTION_GROUPS.items()), required=False)
     person = forms.CharField(label="Person", required=False)
     since = _DayField("From")

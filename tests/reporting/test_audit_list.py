@@ -13,7 +13,7 @@ from portal.models import AuditEntry, User
 from reporting.words import ACTION_GROUPS, ACTIONS, action_label
 from tests.factories import AuditEntryFactory, TaskFactory
 from tests.people import World
-from tests.reporting.pages import HTMX, count_queries, text_of, url
+from tests.reporting.pages import HTMX, SignIn, count_queries, text_of, url
 
 
 def test_an_entry_says_who_what_target_result_and_from_where(
@@ -144,3 +144,28 @@ def test_every_action_has_words_and_stands_in_a_group() -> None:
     assert {action.partition(".")[0] for action in ACTIONS} <= set(ACTION_GROUPS)
     assert action_label("backup.create") == "Create backup"
     assert action_label("volume.detach_user") == "Detach user volume"
+
+
+def test_administrators_also_see_what_belongs_to_no_account(
+    world: World, elsewhere: World, sign_in: SignIn, customer_admin: User, org_admin: User
+) -> None:
+    record(SYSTEM, "cloud_account.edit", world.cloud_account, label="Of the customer")
+    record(SYSTEM, "organization.create", world.organization, label="Of the organization")
+    record(SYSTEM, "cloud_account.edit", elsewhere.cloud_account, label="Of strangers")
+    record(SYSTEM, "account.edit", world.account, label="Of the account")
+    address = f"{url('audit_list', world.account)}?scope=above"
+    for person, seen in (
+        (customer_admin, {"Of the customer", "Of the organization"}),
+        (org_admin, {"Of the organization"}),
+    ):
+        rows = sign_in(person).get(address).context["page"].rows
+        assert {entry.target_label for entry in rows} == seen
+
+
+def test_others_see_their_account_whatever_they_ask_for(world: World, reader: Client) -> None:
+    record(SYSTEM, "cloud_account.edit", world.cloud_account, label="Of the customer")
+    record(SYSTEM, "account.edit", world.account, label="Of the account")
+    text = text_of(reader, f"{url('audit_list', world.account)}?scope=above")
+    assert "Of the account" in text
+    assert "Of the customer" not in text
+    assert "Organization and customer" not in text
