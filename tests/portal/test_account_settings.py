@@ -49,6 +49,13 @@ def test_an_account_administrator_does_not_learn_names_of_cloud_accounts(
     assert client.get(_url("account_place", world)).status_code == 403
 
 
+def test_the_dialog_shows_what_is_set(world: World, account_admin: User, sign_in: SignIn) -> None:
+    page = sign_in(account_admin).get(_url("account_edit", world), headers=HTMX)
+    assert '<option value="Europe/London" selected>' in page.text
+    assert page.text.count(" selected>") == 1
+    assert f'value="{world.account.name}"' in page.text
+
+
 def test_general_settings_are_changed_and_audited(
     world: World, account_admin: User, sign_in: SignIn
 ) -> None:
