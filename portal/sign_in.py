@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 
+from portal.access import public
 from portal.audit import Actor, record
 from portal.models import AuditEntry, User
 
@@ -40,3 +41,9 @@ class SignInAdapter(DefaultAccountAdapter):
         email = str(credentials.get("email") or credentials.get("username") or "")
         record(Actor.of(request), "user.sign_in", result=AuditEntry.Result.FAILED, label=email)
         super().authentication_failed(request, **credentials)
+
+
+@public
+def not_offered(request: HttpRequest) -> HttpResponse:
+    """Stand in front of pages of allauth's that the portal does without."""
+    raise Http404

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from portal.sign_in import not_offered
 
 handler500 = "portal.error_pages.server_error"
 
@@ -11,6 +13,8 @@ urlpatterns = [
     path("", include("portal.views.urls")),
     path("", include("backups.urls")),
     path("", include("reporting.urls")),
+    # An address is who somebody is to those who grant roles by it; nobody changes their own.
+    re_path(r"^sign-in/(?:email|confirm-email|login/code)/", not_offered),
     path("sign-in/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]
