@@ -65,7 +65,10 @@ class Fault:
             raise ValueError("when is before or after")
         if (self.kind == "call") != (self.callback is not None):
             raise ValueError("the kind call, and no other, has a callback")
-        self._pattern = re.compile(self.path)
+        try:
+            self._pattern = re.compile(self.path)
+        except re.error as error:
+            raise ValueError(f"path is no regular expression: {error}") from None
 
     def matches(self, cluster: str, method: str, path: str) -> bool:
         """Whether this rule means this call, its counts aside."""

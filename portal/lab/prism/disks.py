@@ -80,8 +80,8 @@ def make_disks(cluster: PrismCluster, taken: list[Disk], specs: list[dict[str, A
         address = spec.get("disk_address") or {}
         bus = str(address.get("device_bus") or "scsi").lower()
         used = {disk.index for disk in [*taken, *made] if disk.bus == bus}
-        given = address.get("device_index")
-        index = next(n for n in range(MAX_INDEX) if n not in used) if given is None else int(given)
+        free = next(number for number in range(MAX_INDEX) if number not in used)
+        index = wire.count_of(address, "device_index", free)
         if index in used:
             raise Refusal(f"The disk address {bus}.{index} is in use")
         made.append(_make_disk(cluster, spec, bus, index))
@@ -93,14 +93,14 @@ def _make_disk(cluster: PrismCluster, spec: dict[str, Any], bus: str, index: int
         source = cluster.find_disk(_named_disk(clone.get("disk_address") or {}))
         disk = source.clone()
         disk.bus, disk.index = bus, index
-        disk.size_bytes = max(disk.size_bytes, int(clone.get("minimum_size") or 0))
+        disk.size_bytes = max(disk.size_bytes, wire.count_of(clone, "minimum_size", 0))
         if container := clone.get("storage_container_uuid"):
             disk.container = cluster.container(container).uuid
         return disk
     create = spec.get("vm_disk_create")
     if not create:
         raise Refusal("A disk needs vm_disk_create or vm_disk_clone", 400)
-    size = int(create.get("size") or 0) or int(create.get("disk_size_mib") or 0) * MIB
+    size = wire.count_of(create, "size", 0) or wire.count_of(create, "disk_size_mib", 0) * MIB
     if size <= 0:
         raise Refusal("A disk needs a size", 400)
     home = create.get("storage_container_uuid") or create.get("container_uuid")
@@ -120,15 +120,15 @@ def _named(vm: Vm, specs: list[dict[str, Any]]) -> list[Disk]:
     found = []
     for spec in specs:
         address = spec.get("disk_address") or {}
-        uuid, index = address.get("vmdisk_uuid"), address.get("device_index")
+        uuid, index = address.get("vmdisk_uuid"), wire.count_of(address, "device_index", -1)
         bus = str(address.get("device_bus") or "scsi").lower()
         disks = [
             disk
             for disk in vm.disks
             if (uuid is None or disk.uuid == uuid)
-            and (index is None or (disk.bus, disk.index) == (bus, int(index)))
+            and (index < 0 or (disk.bus, disk.index) == (bus, index))
         ]
-        if (uuid is None and index is None) or len(disks) != 1:
+        if (uuid is None and index < 0) or len(disks) != 1:
             raise Refusal(f"VM {vm.name} has no disk at {bus}.{index} (vmdisk {uuid})", 404)
         found += disks
     return found
@@ -148,7 +148,7 @@ def _finish_detach(cluster: PrismCluster, task: Task) -> None:
 def _grown(vm: Vm, specs: list[dict[str, Any]]) -> list[tuple[Disk, int]]:
     sizes = []
     for disk, spec in zip(_named(vm, specs), specs, strict=True):
-        size = int((spec.get("vm_disk_create") or {}).get("size") or disk.size_bytes)
+        size = wire.count_of(spec.get("vm_disk_create") or {}, "size", disk.size_bytes)
         if size < disk.size_bytes:
             raise Refusal(f"The disk {disk.address} can not shrink")
         sizes.append((disk, size))

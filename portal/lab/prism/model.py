@@ -180,6 +180,7 @@ class Schedule:
     remote_sites: list[str] = field(default_factory=list)
     retention_seconds: int | None = None
     keep_local: int | None = None
+    every_nth: int = 1
     keep_remote: dict[str, int] = field(default_factory=dict)
     is_app_consistent: bool = False
     spec: dict[str, Any] = field(default_factory=dict)

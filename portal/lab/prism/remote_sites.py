@@ -76,7 +76,7 @@ def _read(cluster: PrismCluster, request: Request, uuid: str) -> RemoteSite:
     addresses = body.get("remote_ip_ports") or body.get("remote_ip_address_ports") or {}
     mapping = (body.get("network_mapping") or {}).get("l2_network_mappings") or []
     site = RemoteSite(
-        name, uuid, {str(address): int(port) for address, port in addresses.items()},
+        name, uuid, {str(each): wire.count_of(addresses, each, 0) for each in addresses},
         dict(body.get("vstore_name_map") or {}),
         list(body.get("capabilities") or ["DISASTER_RECOVERY"]),
         {each["src_network_name"]: each["dest_network_name"] for each in mapping},

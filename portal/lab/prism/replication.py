@@ -36,11 +36,10 @@ def enqueue(
 ) -> None:
     """Send a snapshot to a site, after those that are on their way."""
     cluster.counters.replication += 1
-    link = domain.links.setdefault(site, Link())
-    total = snapshot.size_bytes if not link.sent else int(snapshot.size_bytes * INCREMENT)
+    domain.links.setdefault(site, Link())
     key = str(cluster.counters.replication)
     domain.replications[key] = Replication(
-        key, site, snapshot.id, max(1, total), moves_domain=moves_domain
+        key, site, snapshot.id, max(1, snapshot.size_bytes), moves_domain=moves_domain
     )
     _start_next(cluster, domain, site)
 
@@ -58,7 +57,10 @@ def _start_next(cluster: PrismCluster, domain: ProtectionDomain, site: str) -> N
         _plan(cluster, "retry", waiting.retry_at, domain, waiting)
         return
     waiting.started_at = waiting.since = cluster.now
-    domain.links[site].started_at = cluster.now
+    link = domain.links[site]
+    link.started_at = cluster.now
+    if link.sent:
+        waiting.total_bytes = max(1, int(waiting.total_bytes * INCREMENT))
     if cluster.lab.faults.strike_replication("replication_aborted", cluster.name, domain.name):
         waiting.fails_at = waiting.total_bytes // 2
     _move(cluster, domain, waiting)
@@ -141,6 +143,7 @@ def _come_due(cluster: PrismCluster, key: str) -> None:
         return
     domain, running = found
     running.done_bytes = running.total_bytes if running.fails_at is None else running.fails_at
+    running.due_at = None
     if running.fails_at is not None or not land(cluster, domain, running):
         abort(cluster, domain, running)
     else:

@@ -104,7 +104,7 @@ def _recurring(cluster: PrismCluster, number: str, body: Json) -> Schedule:
         number, False, max(cluster.now, start), _sites(cluster, list(keep_remote)),
         keep_local=wire.count_of(policy, "local_max_snapshots", 0) or None,
         keep_remote=keep_remote, is_app_consistent=bool(body.get("app_consistent")),
-        spec={**body, "type": kind},
+        every_nth=wire.count_of(body, "every_nth", 1), spec={**body, "type": kind},
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def _fire(cluster: PrismCluster, key: str) -> None:
     if schedule.is_oob:
         del domain.schedules[schedule.id]
         return
-    period = PERIODS[schedule.spec["type"]] * max(1, int(schedule.spec.get("every_nth") or 1))
+    period = PERIODS[schedule.spec["type"]] * (schedule.every_nth or 1)
     while schedule.due_at <= cluster.now:
         schedule.due_at += period * SECOND
     _plan(cluster, "schedule", schedule.due_at, domain, schedule.id)

@@ -62,7 +62,7 @@ def vm_detail(cluster: PrismCluster, request: Request) -> Answer:
 def vm_create(cluster: PrismCluster, request: Request) -> Answer:
     request.text("name")
     body = request.object
-    if not body.get("memory_mb") or not body.get("num_vcpus"):
+    if not wire.count_of(body, "memory_mb", 0) or not wire.count_of(body, "num_vcpus", 0):
         raise Refusal("The fields memory_mb and num_vcpus are required", 400)
     uuid = body.get("uuid") or new_uuid()
     task = cluster.submit(
@@ -87,8 +87,8 @@ def _finish_create(cluster: PrismCluster, task: Task) -> None:
     _check_create(cluster, task)
     spec = task.params["spec"]
     vm = Vm(
-        task.params["vm"], spec["name"], "off", int(spec["num_vcpus"]),
-        int(spec.get("num_cores_per_vcpu") or 1), int(spec["memory_mb"]),
+        task.params["vm"], spec["name"], "off", wire.count_of(spec, "num_vcpus", 1),
+        wire.count_of(spec, "num_cores_per_vcpu", 0) or 1, wire.count_of(spec, "memory_mb", 1),
         description=spec.get("description"),
         disks=make_disks(cluster, [], spec.get("vm_disks") or []),
         nics=make_nics(cluster, spec.get("vm_nics") or []),
@@ -124,7 +124,7 @@ def _check_update(cluster: PrismCluster, task: Task) -> None:
 
 def check_timestamp(vm: Vm, given: Any) -> None:
     """Refuse a stale logical timestamp (3.3, mark S); none at all is always good."""
-    if given not in (None, "") and int(given) != vm.logical_timestamp:
+    if given not in (None, "") and str(given) != str(vm.logical_timestamp):
         raise Refusal(f"Logical timestamp mismatch: {given}, but {vm.logical_timestamp}")
 
 

@@ -19,6 +19,7 @@ CREATE, UPDATE, DELETE, CLONE = "VgCreate", "VgUpdate", "VgDelete", "VgClone"
 ATTACH, DETACH = "VgAttach", "VgDetach"
 DISK_CREATE, DISK_DELETE, DISK_UPDATE = "VgDiskCreate", "VgDiskDelete", "VgDiskUpdate"
 MIB = 2**20
+MAX_INDEX = 255
 FLAGS = {
     "is_shared": "is_shared",
     "flash_mode_enabled": "is_flash",
@@ -106,12 +107,12 @@ def _new_disks(cluster: PrismCluster, specs: list[dict[str, Any]], taken: set[in
     made: list[Disk] = []
     for spec in specs:
         create = spec.get("create_config") or spec.get("create_spec") or {}
-        size = int(create.get("size") or 0) or int(create.get("size_mb") or 0) * MIB
+        size = wire.count_of(create, "size", 0) or wire.count_of(create, "size_mb", 0) * MIB
         if size <= 0:
             raise Refusal("A disk of a volume group needs a size", 400)
         used = taken | {disk.index for disk in made}
-        index = spec.get("index")
-        index = next(n for n in range(256) if n not in used) if index is None else int(index)
+        free = next(number for number in range(MAX_INDEX) if number not in used)
+        index = wire.count_of(spec, "index", free)
         if index in used:
             raise Refusal(f"The disk index {index} is in use")
         home = create.get("storage_container_uuid") or create.get("container_uuid")
@@ -317,7 +318,7 @@ def _finish_disk_update(cluster: PrismCluster, task: Task) -> None:
     spec = task.params["spec"]
     disk = _disk(_touched(cluster, task), wire.count_of(spec, "index", 0))
     create = spec.get("create_config") or {}
-    disk.size_bytes = max(disk.size_bytes, int(create.get("size") or 0))
+    disk.size_bytes = max(disk.size_bytes, wire.count_of(create, "size", 0))
 
 
 @V2("DELETE", "/volume_groups/{uuid}/disks/{index}")
