@@ -24,6 +24,11 @@ class Table(django_tables2.Table):
         return classes_set
 
 
+def searched(request: Request) -> str:
+    """What ``q`` asks for: trimmed, of a sane length, without NUL, which PostgreSQL refuses."""
+    return request.GET.get("q", "").replace("\x00", "").strip()[:100]
+
+
 def show_table(
     request: Request,
     template: str,

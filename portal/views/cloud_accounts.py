@@ -21,7 +21,7 @@ from portal.dialogs import done, render_dialog
 from portal.models import Account, CloudAccount, Resource, Task
 from portal.refusals import Refused
 from portal.services import cloud_accounts
-from portal.tables import show_table
+from portal.tables import searched, show_table
 
 MACHINES_A_PAGE = 50
 RECENT_TASKS = 10
@@ -56,7 +56,7 @@ def cloud_account_create(request: Request) -> HttpResponse:
 @require_GET
 def cloud_account_detail(request: Request, cloud_account: CloudAccount) -> HttpResponse:
     servers = cloud_account.servers.order_by("name")
-    query = request.GET.get("q", "").strip()[:100]
+    query = searched(request)
     if query:
         servers = servers.filter(name__icontains=query)
     page = Paginator(servers, MACHINES_A_PAGE).get_page(request.GET.get("page"))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from portal.access import LAST_ACCOUNT, Request, signed_in
 from portal.account_tables import AccountTable
 from portal.models import Account
-from portal.tables import show_table
+from portal.tables import searched, show_table
 from portal.uuids import as_uuid
 
 SWITCHER_ROWS = 50
@@ -35,7 +35,7 @@ def account_list(request: Request) -> HttpResponse:
     accounts = Account.objects.visible_to(request.user).select_related(
         "organization__customer", "cloud_account"
     )
-    query = request.GET.get("q", "").strip()[:100]
+    query = searched(request)
     if query:
         accounts = accounts.filter(name__icontains=query)
     table = AccountTable(accounts)
@@ -46,7 +46,7 @@ def account_list(request: Request) -> HttpResponse:
 @require_GET
 def account_switcher(request: Request) -> HttpResponse:
     """The accounts whose name holds ``q``, for the menu in the top bar."""
-    query = request.GET.get("q", "").strip()[:100]
+    query = searched(request)
     if not request.htmx:
         return redirect(f"{reverse('portal:account_list')}?{request.GET.urlencode()}")
     visible = Account.objects.visible_to(request.user).select_related("organization__customer")

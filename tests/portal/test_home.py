@@ -115,3 +115,32 @@ def test_an_organization_administrator_stays_within_the_organization(
     foreign = CloudAccountFactory(customer=world.customer, organization=sister)
     url = reverse("portal:account_create", args=[world.organization.pk])
     assert client.post(url, _account_form(cloud_account=str(foreign.pk))).status_code == 422
+
+
+def test_a_search_takes_any_text_a_person_can_send(
+    world: World, customer_admin: User, sign_in: SignIn
+) -> None:
+    client = sign_in(customer_admin)
+    cloud_account = reverse("portal:cloud_account_detail", args=[world.cloud_account.pk])
+    for url in ("/accounts/", "/accounts/switcher/", cloud_account):
+        for text in ("\x00", "%_'\"<script>", "ü" * 300, "\u202e"):
+            answer = client.get(url, {"q": text}, headers=HTMX)
+            assert answer.status_code == 200
+            assert "<script>" not in answer.text.replace('<script src="', "")
+
+
+def test_an_unknown_host_is_refused(db: None) -> None:
+    assert Client().get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_the_cookie_of_somebody_signed_out_opens_nothing(
+    world: World, customer_admin: User, sign_in: SignIn
+) -> None:
+    client = sign_in(customer_admin)
+    kept = client.cookies["sessionid"].value
+    client.post(reverse("account_logout"))
+    thief = Client()
+    thief.cookies["sessionid"] = kept
+    page = thief.get(reverse("portal:account_settings", args=[world.account.pk]))
+    assert page.status_code == 302
+    assert page["Location"].startswith("/sign-in/")
