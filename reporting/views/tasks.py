@@ -35,7 +35,7 @@ WIDGET_ACTIVE, WIDGET_ENDED = 10, 5
 
 def _tasks(request: Request) -> QuerySet[Task]:
     tasks = Task.objects.filter(account=request.account)
-    return tasks.select_related("requested_by", "resource", "cloud_account")
+    return tasks.select_related("requested_by", "resource")
 
 
 @account_view(Permission.VIEW)

@@ -100,3 +100,9 @@ def test_text_from_a_cloud_is_shown_and_never_run(world: World, reader: Client) 
     text = page(reader, failed_task(world.sandbox, error_detail="<script>alert(1)</script>"))
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+def test_a_task_that_needs_no_cloud_is_shown_like_any_other(world: World, reader: Client) -> None:
+    task = running_task(world.sandbox, cloud_account=None, state=Task.State.QUEUED)
+    assert "Starts as soon as a worker looks" in page(reader, task)
+    assert "Queued" in text_of(reader, url("task_list", world.account))
