@@ -57,7 +57,17 @@ def run(label: str, url: str | None, options: list[str]) -> tuple[int, str]:
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="standby-totals-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junit-xml={report}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "worksteal",
+            f"--junit-xml={report}",
+        ]
         code = run_to_its_end([*command, *options, *sys.argv[1:]], environment)
         line = totals_of(report) if report.exists() else "no result"
     return code, f"  {label}: {line}, in {time.monotonic() - started_at:.0f} s"
