@@ -51,7 +51,9 @@ class SecretField(_Field):
     def get_prep_value(self, value: Any) -> str:
         return fernet().encrypt(json.dumps(dict(value or {})).encode()).decode()
 
-    def from_db_value(self, value: str, expression: Any, connection: Any) -> Secrets:
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Secrets:
+        if value is None:  # a join over a nullable key found no row
+            return Secrets()
         try:
             return Secrets(json.loads(fernet().decrypt(value.encode())))
         except InvalidToken as error:
