@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min, Q
+from django.templatetags.static import static
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -24,23 +25,27 @@ UNCLAIMED_SECONDS = 120
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. ``text`` is a sentence that also says what to do when it is not ok."""
+    """What one check found. ``text`` is a sentence that also says what to do when it is not ok.
+
+    ``detail`` may name hosts and users: it is for the doctor, not for a public page.
+    """
 
     name: str
     is_ok: bool
     text: str
+    detail: str = ""
 
 
 def readiness() -> list[Finding]:
     """The checks of /readyz. Nothing is asked of the tables before the database answers."""
-    first = check_database()
-    if not first.is_ok:
-        return [first]
-    second = check_migrations()
-    if not second.is_ok:
-        return [first, second]
+    findings = [check_static(), check_database()]
+    if not findings[-1].is_ok:
+        return findings
+    findings.append(check_migrations())
+    if not findings[-1].is_ok:
+        return findings
     now = timezone.now()
-    return [first, second, check_worker(now), check_queue(now), check_tasks(now)]
+    return [*findings, check_worker(now), check_queue(now), check_tasks(now)]
 
 
 def check_database() -> Finding:
@@ -48,7 +53,7 @@ def check_database() -> Finding:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
-        return Finding("database", False, f"The database does not answer: {error}".strip())
+        return Finding("database", False, "The database does not answer.", str(error).strip())
     return Finding("database", True, f"The database answers ({connection.vendor}).")
 
 
@@ -62,6 +67,16 @@ def check_migrations() -> Finding:
             f"{len(missing)} migrations have not been applied. Run: manage.py migrate",
         )
     return Finding("migrations", True, "All migrations have been applied.")
+
+
+def check_static() -> Finding:
+    """Without its manifest not even the page of an error can be drawn."""
+    try:
+        static("portal/app.css")
+    except ValueError:
+        text = "The static files have not been collected. Run: manage.py collectstatic"
+        return Finding("static", False, text)
+    return Finding("static", True, "The static files are there.")
 
 
 def check_worker(now: datetime) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -88,6 +89,15 @@ def test_not_ready_with_migrations_missing() -> None:
     assert answer.status_code == 503
     assert "manage.py migrate" in answer.json()["checks"]["migrations"]
     assert "worker" not in answer.json()["checks"]
+
+
+def test_not_ready_before_the_static_files_are_collected(tmp_path: Path) -> None:
+    backend = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    storages = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
+    with override_settings(STORAGES=storages, STATIC_ROOT=tmp_path):
+        answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert "manage.py collectstatic" in answer.json()["checks"]["static"]
 
 
 def test_readyz_names_no_customer(world: World) -> None:

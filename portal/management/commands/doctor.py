@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import indent
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -20,6 +21,8 @@ class Command(BaseCommand):
             findings += [health.check_secrets(), *health.check_cloud_accounts()]
         for finding in findings:
             self.stdout.write(f"{'ok ' if finding.is_ok else 'BAD'}  {finding.text}")
+            if finding.detail:
+                self.stdout.write(indent(finding.detail, " " * 5))
         wrong = sum(not finding.is_ok for finding in findings)
         if wrong:
             self.stdout.write(f"{wrong} of {len(findings)} checks found something wrong.")
