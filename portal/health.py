@@ -38,14 +38,15 @@ class Finding:
 
 def readiness() -> list[Finding]:
     """The checks of /readyz. Nothing is asked of the tables before the database answers."""
-    findings = [check_static(), check_database()]
-    if not findings[-1].is_ok:
-        return findings
-    findings.append(check_migrations())
-    if not findings[-1].is_ok:
-        return findings
+    files, database = check_static(), check_database()
+    if not database.is_ok:
+        return [files, database]
+    migrations = check_migrations()
+    if not migrations.is_ok:
+        return [files, database, migrations]
     now = timezone.now()
-    return [*findings, check_worker(now), check_queue(now), check_tasks(now)]
+    working = [check_worker(now), check_queue(now), check_tasks(now)]
+    return [files, database, migrations, *working]
 
 
 def check_database() -> Finding:
