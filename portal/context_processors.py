@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from portal import __version__
+from portal.access import LAST_ACCOUNT, permissions
 from portal.models import Account, Notification, Role, RoleGrant, Task
+from portal.uuids import as_uuid
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -22,7 +24,11 @@ SWITCHER_ROWS = 50
 
 
 class Shell:
-    """The shell of one request. ``account`` is what the view's access mark has found."""
+    """The shell of one request.
+
+    ``account`` is what the view's access mark has found; on pages above accounts, the one
+    that was looked at last, so that the way back stays on the page.
+    """
 
     version = __version__
 
@@ -38,14 +44,25 @@ class Shell:
         user = getattr(self._request, "user", None)
         return user is not None and user.is_authenticated
 
-    @property
+    @cached_property
     def account(self) -> Account | None:
-        return getattr(self._request, "account", None)
+        found: Account | None = getattr(self._request, "account", None)
+        return found or self._last_account()
 
-    @property
+    def _last_account(self) -> Account | None:
+        last = as_uuid(self._request.COOKIES.get(LAST_ACCOUNT, ""))
+        if last is None or not self.is_signed_in:
+            return None
+        visible = Account.objects.visible_to(self._user)
+        return visible.select_related("organization__customer").filter(pk=last).first()
+
+    @cached_property
     def permissions(self) -> frozenset[str]:
-        """What the person may do on the account, as the access mark has found it."""
-        return getattr(self._request, "permissions", frozenset())
+        """What the person may do on the account."""
+        found: frozenset[str] | None = getattr(self._request, "permissions", None)
+        if found is not None or self.account is None:
+            return found or frozenset()
+        return permissions(self._user, self.account)
 
     @property
     def theme(self) -> str:

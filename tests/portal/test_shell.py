@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django_htmx.middleware import HtmxDetails
 
 from portal.context_processors import SWITCHER_ROWS, Shell
@@ -70,6 +70,20 @@ def test_the_switcher_is_cut_and_searched_beyond(world: World, org_admin: User) 
 
 def test_an_account_administrator_is_no_administrator_of_the_customer(account_admin: User) -> None:
     assert not Shell(asked(account_admin)).is_administrator
+
+
+def test_pages_above_accounts_keep_the_way_back_to_the_last_one(
+    world: World, elsewhere: World, org_admin: User, client: Client
+) -> None:
+    client.force_login(org_admin)
+    client.cookies["account"] = str(world.account.pk)
+    page = client.get("/organizations/").text
+    assert f'href="/accounts/{world.account.pk}/sandbox/"' in page
+    client.cookies["account"] = str(elsewhere.account.pk)
+    page = client.get("/organizations/").text
+    assert str(elsewhere.account.pk) not in page
+    client.cookies["account"] = "no id at all"
+    assert client.get("/organizations/").status_code == 200
 
 
 def test_a_dialog_is_alone_for_htmx_and_open_on_a_page_otherwise(
