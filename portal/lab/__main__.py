@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from portal.lab import Lab, LabServer
-from portal.lab.lab import CLUSTERS
+from portal.lab.lab import AZURE, CLUSTERS
 from portal.lab.prism.auth import PASSWORD, USER
 
-DEFAULT_PORTS = (19440, 19441)
+DEFAULT_PORTS = (19440, 19441, 19443)
+SITES = (*CLUSTERS, AZURE)
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -23,7 +24,7 @@ def main() -> int:
     make = Lab.empty if options.empty else Lab.demo
     lab = make(state_file=options.state)
     lab.clock.scale = options.scale
-    ports = dict(zip(CLUSTERS, options.ports, strict=True))
+    ports = dict(zip(SITES, options.ports, strict=True))
     try:
         with LabServer(lab, ports, directory=options.directory) as server:
             places = ", ".join(f"{name} at {url}" for name, url in server.urls.items())
@@ -43,11 +44,11 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m portal.lab",
-        description="Serve two emulated Prism Element clusters over HTTPS on loopback.",
+        description="Serve two emulated Prism Element clusters and Azure over HTTPS on loopback.",
     )
     parser.add_argument(
-        "--ports", type=_ports, default=DEFAULT_PORTS, metavar="LON,DUB",
-        help=f"ports of {' and '.join(CLUSTERS)} (default: {','.join(map(str, DEFAULT_PORTS))})",
+        "--ports", type=_ports, default=DEFAULT_PORTS, metavar="LON,DUB,AZURE",
+        help=f"ports of {', '.join(SITES)} (default: {','.join(map(str, DEFAULT_PORTS))})",
     )  # fmt: skip
     parser.add_argument(
         "--directory", type=Path, default=Path("var/lab"), metavar="FOLDER",
@@ -70,7 +71,7 @@ def _parse() -> argparse.Namespace:
 
 def _ports(text: str) -> tuple[int, ...]:
     ports = tuple(int(part) for part in text.split(","))
-    if len(ports) != len(CLUSTERS) or not all(0 <= port < 65536 for port in ports):
+    if len(ports) != len(SITES) or not all(0 <= port < 65536 for port in ports):
         raise ValueError(text)
     return ports
 

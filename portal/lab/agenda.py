@@ -1,4 +1,4 @@
-"""What falls due when, over all clusters, in order of time.
+"""What falls due when, over all clouds, in order of time.
 
 An entry is a hint: whoever handles it looks at the thing itself, whether it still
 exists and is still due. So things may be changed or removed without telling the agenda.
@@ -15,7 +15,7 @@ class Due(NamedTuple):
 
     at: int
     number: int
-    cluster: str
+    site: str
     kind: str
     key: str
 
@@ -27,10 +27,10 @@ class Agenda:
         self._heap: list[Due] = []
         self._number = 0
 
-    def add(self, at: int, cluster: str, kind: str, key: str) -> None:
+    def add(self, at: int, site: str, kind: str, key: str) -> None:
         """Have this thing looked at when lab time reaches ``at``."""
         self._number += 1
-        heapq.heappush(self._heap, Due(at, self._number, cluster, kind, key))
+        heapq.heappush(self._heap, Due(at, self._number, site, kind, key))
 
     def pop(self, now: int) -> Due | None:
         """Take the earliest entry that is due."""

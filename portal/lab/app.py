@@ -1,6 +1,7 @@
-"""The ASGI application of one cluster: faults, the log, sign-in, routes, refusals.
+"""The ASGI application of one port of the lab: faults, the log, and what every cloud has.
 
-A dropped connection is closed without a word: the client sees no HTTP answer at all.
+How a call is signed in, routed and refused is the cloud's own matter: its `Front`. A dropped
+connection is closed without a word: the client sees no HTTP answer at all.
 """
 
 from __future__ import annotations
@@ -8,29 +9,19 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
-from portal.lab.control import CONTROL
 from portal.lab.faults import Fault
 from portal.lab.lab import Lab
-from portal.lab.prism import COOKIE, V1, V2, V3, PrismCluster, error_body
 from portal.lab.routing import Answer, NotReady, Refusal, Request, Routes
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Both bases of the reference (1.1).
-BASES: dict[tuple[str, ...], Routes[PrismCluster]] = {
-    ("PrismGateway", "services", "rest", "v1"): V1,
-    ("PrismGateway", "services", "rest", "v2.0"): V2,
-    ("api", "nutanix", "v1"): V1,
-    ("api", "nutanix", "v2.0"): V2,
-    ("api", "nutanix", "v3"): V3,
-}
 # Real seconds between two looks for a call that waits for something.
 LOOK_SECONDS = 0.02
 HTML = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
@@ -44,21 +35,51 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
+    """A call as it came. ``segments`` are those of the whole path, unquoted."""
+
     request: Request
-    routes: Routes[PrismCluster]
-    rest: list[str]
-    cookie: str | None
-    authorization: str | None
-    receive: Receive
+    segments: list[str]
+    headers: Mapping[str, str]
 
 
-class ClusterApp:
-    """Answers the calls that come to one cluster's port."""
+class Front(Protocol):
+    """The HTTP side of one cloud. Called with the lab's lock held."""
 
-    def __init__(self, lab: Lab, cluster: PrismCluster) -> None:
+    @property
+    def site(self) -> Any:
+        """The state behind it; has ``name`` and ``doom``."""
+
+    @property
+    def control(self) -> Routes[Any]:
+        """What the control API can do to ``site``."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every answer carries."""
+
+    def path(self, segments: list[str]) -> str:
+        """The path by which faults and the log know a call."""
+
+    def has_session(self, call: Call) -> bool:
+        """Whether the call relies on an earlier sign-in."""
+
+    def expire(self, call: Call) -> Answer:
+        """End the sign-in that the call relies on, and say so."""
+
+    def answer(self, call: Call) -> Answer:
+        """Sign in and handle a call. May raise `NotReady`."""
+
+    def error(self, message: str, status: int) -> Any:
+        """The body of an error, in this cloud's form."""
+
+
+class CloudApp:
+    """Answers the calls that come to one cloud's port."""
+
+    def __init__(self, lab: Lab, front: Front) -> None:
         self.lab = lab
-        self.cluster = cluster
+        self.front = front
 
     async def __call__(
         self, drop: Callable[[], None], scope: Message, receive: Receive, send: Send
@@ -72,47 +93,45 @@ class ClusterApp:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         if segments[0] == ".lab":
             request = Request(scope["method"], "", query, raw)
-            await _send(send, self._control(request, segments[1:]))
+            await _send(send, self._control(request, segments[1:]), {})
             return
-        routes, rest = _split(segments)
         now = self.lab.clock.now_usecs()
-        request = Request(scope["method"], "/" + "/".join(rest), query, raw, at=now)
+        path = self.front.path(segments)
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        cookie, password = _cookie(headers.get("cookie", "")), headers.get("authorization")
-        outcome = await self._respond(_Call(request, routes, rest, cookie, password, receive))
+        call = Call(Request(scope["method"], path, query, raw, at=now), segments, headers)
+        outcome = await self._respond(call, receive)
         if isinstance(outcome, Answer):
-            await _send(send, outcome, self.cluster.identity.environment)
+            await _send(send, outcome, self.front.headers)
             return
         if outcome is Outcome.DROP:
             drop()
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def _respond(self, call: _Call) -> Answer | Outcome:
-        request = call.request
-        fault = self.lab.faults.strike(
-            self.cluster.name, request.method, request.path, has_cookie=bool(call.cookie)
-        )
+    async def _respond(self, call: Call, receive: Receive) -> Answer | Outcome:
+        request, name = call.request, self.front.site.name
+        has_session = self.front.has_session(call)
+        fault = self.lab.faults.strike(name, request.method, request.path, has_session=has_session)
         outcome = await self._strike_before(fault, call) if fault else None
         if outcome is None:
-            outcome = await self._act(call, _doom(fault))
+            outcome = await self._act(call, _doom(fault), receive)
             if fault:
-                outcome = await self._strike_after(fault, call, outcome)
+                outcome = await self._strike_after(fault, receive, outcome)
         status = outcome.status if isinstance(outcome, Answer) else 0
-        self.lab.log(self.cluster.name, request, status)
+        self.lab.log(name, request, status)
         return outcome
 
-    async def _strike_before(self, fault: Fault, call: _Call) -> Answer | Outcome | None:
+    async def _strike_before(self, fault: Fault, call: Call) -> Answer | Outcome | None:
         """What a fault does instead of the call; None: the call is acted on."""
         if fault.kind == "call" and fault.when == "before" and fault.callback:
             await asyncio.to_thread(fault.callback)
             return Outcome.DROP
-        if fault.kind == "expired_cookie":
-            self.lab.sessions[self.cluster.name].expire(call.cookie)
-            return Answer(error_body("The session has expired"), 401)
+        if fault.kind == "expired_session":
+            return self.front.expire(call)
         if fault.kind == "status":
             wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            body = fault.body or error_body(fault.detail or f"The lab answers {fault.status}")
+            said = fault.detail or f"The lab answers {fault.status}"
+            body = self.front.error(said, fault.status) if fault.body is None else fault.body
             return Answer(body, fault.status, wait)
         instead: dict[str, Answer | Outcome] = {
             "hang": Outcome.HANG,
@@ -122,73 +141,46 @@ class ClusterApp:
         return instead.get(fault.kind)
 
     async def _strike_after(
-        self, fault: Fault, call: _Call, answer: Answer | Outcome
+        self, fault: Fault, receive: Receive, answer: Answer | Outcome
     ) -> Answer | Outcome:
         if fault.kind == "call" and fault.callback:
             await asyncio.to_thread(fault.callback)
             return Outcome.DROP
         if fault.kind == "slow":
-            await _pause(call.receive, fault.delay or 1)
+            await _pause(receive, fault.delay or 1)
         return Outcome.DROP if fault.kind == "drop_after" else answer
 
-    async def _act(self, call: _Call, doom: str) -> Answer | Outcome:
+    async def _act(self, call: Call, doom: str, receive: Receive) -> Answer | Outcome:
         while True:
             try:
                 return self._act_now(call, doom)
             except NotReady:
-                if not await _pause(call.receive, LOOK_SECONDS):
+                if not await _pause(receive, LOOK_SECONDS):
                     return Outcome.DROP
 
-    def _act_now(self, call: _Call, doom: str) -> Answer:
-        """Sign in and handle the call, as one step that no other call sees half-done."""
+    def _act_now(self, call: Call, doom: str) -> Answer:
+        """Handle the call as one step that no other call sees half-done."""
         with self.lab.lock:
             self.lab.settle()
-            sessions = self.lab.sessions[self.cluster.name]
+            self.front.site.doom = doom
             try:
-                token = sessions.admit(call.cookie, call.authorization, self.lab.instant)
-            except PermissionError:
-                return Answer(error_body("Authentication required"), 401)
-            self.cluster.doom = doom
-            try:
-                handler, params = call.routes.find(call.request.method, call.rest)
-                body = _json(call.request.body)
-                answer = handler(self.cluster, replace(call.request, body=body, params=params))
-            except Refusal as refusal:
-                answer = self._refuse(refusal)
+                return self.front.answer(call)
             finally:
-                self.cluster.doom = ""
+                self.front.site.doom = ""
                 self.lab.save_after(call.request.method)
-        if token is None:
-            return answer
-        cookies = {"Set-Cookie": f"{COOKIE}={token}; Path=/; Secure; HttpOnly"}
-        return replace(answer, headers={**answer.headers, **cookies})
-
-    def _refuse(self, refusal: Refusal) -> Answer:
-        is_old = self.cluster.dialect.errors == "500" and refusal.status != 405
-        status = 500 if is_old else refusal.status
-        return Answer(error_body(str(refusal), refusal.code), status)
 
     def _control(self, request: Request, segments: list[str]) -> Answer:
         with self.lab.lock:
             self.lab.settle()
             try:
-                handler, params = CONTROL.find(request.method, segments)
-                request = replace(request, body=_json(request.body), params=params)
-                answer = handler(self.cluster, request)
+                handler, params = self.front.control.find(request.method, segments)
+                request = replace(request, body=read_json(request.body), params=params)
+                answer = handler(self.front.site, request)
             except Refusal as refusal:
                 answer = Answer({"error": str(refusal)}, refusal.status)
             self.lab.settle()
             self.lab.save_after(request.method)
         return answer
-
-
-def _split(segments: list[str]) -> tuple[Routes[PrismCluster], list[str]]:
-    """Return the routes of the base that was called, and what follows it."""
-    for length in (3, 4):
-        routes = BASES.get(tuple(segments[:length]))
-        if routes is not None:
-            return routes, segments[length:]
-    return Routes(), segments
 
 
 def _doom(fault: Fault | None) -> str:
@@ -206,15 +198,8 @@ async def _pause(receive: Receive, seconds: float) -> bool:
     return str(message["type"]) != "http.disconnect"
 
 
-def _cookie(header: str) -> str | None:
-    for entry in header.split(";"):
-        name, _, value = entry.strip().partition("=")
-        if name == COOKIE:
-            return value
-    return None
-
-
-def _json(raw: bytes) -> Any:
+def read_json(raw: bytes) -> Any:
+    """Return what a body holds, None for an empty one; `Refusal` 400 when it is not JSON."""
     if not raw.strip():
         return None
     try:
@@ -235,17 +220,12 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-async def _send(send: Send, answer: Answer, environment: str = "PE") -> None:
+async def _send(send: Send, answer: Answer, common: Mapping[str, str]) -> None:
     if isinstance(answer.body, str):
         body = answer.body.encode()
     else:
         body = b"" if answer.body is None else json.dumps(answer.body).encode()
-    headers = {
-        "Content-Type": "application/json;charset=UTF-8",
-        "X-Ntnx-Env": environment,
-        "Server": "Nutanix Prism (lab)",
-        **answer.headers,
-    }
+    headers = {"Content-Type": "application/json;charset=UTF-8", **common, **answer.headers}
     if answer.status != 204:
         headers["Content-Length"] = str(len(body))
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

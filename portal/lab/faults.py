@@ -9,7 +9,7 @@ drop_before            closes the connection; does not act
 drop_after             acts, then closes the connection without an answer
 slow                   acts, and answers ``delay`` real seconds later
 task_failed            accepts the call; the task it starts ends Failed with ``detail``
-expired_cookie         ends the session of a call that carries its cookie: 401
+expired_session        ends the sign-in a call relies on (cookie, token): 401
 call                   runs ``callback`` and closes the connection; acts on the call
                        first if ``when`` is "after". In this process only
 replication_aborted    the next replication that starts breaks off half-way
@@ -31,7 +31,7 @@ from typing import Any
 
 CALL_KINDS = frozenset({
     "status", "html", "hang", "drop_before", "drop_after", "slow", "task_failed",
-    "expired_cookie", "call",
+    "expired_session", "call",
 })  # fmt: skip
 REPLICATION_KINDS = frozenset({"replication_aborted", "remote_unreachable"})
 
@@ -101,12 +101,12 @@ class Faults:
             self._rules.clear()
 
     def strike(
-        self, cluster: str, method: str, path: str, *, has_cookie: bool = False
+        self, cluster: str, method: str, path: str, *, has_session: bool = False
     ) -> Fault | None:
         """Return the rule that strikes this call and count it down, if there is one."""
         if not self._rules:
             return None
-        kinds = CALL_KINDS if has_cookie else CALL_KINDS - {"expired_cookie"}
+        kinds = CALL_KINDS if has_session else CALL_KINDS - {"expired_session"}
         return self._take(kinds, cluster, method, path)
 
     def strike_replication(self, kind: str, cluster: str, domain: str) -> bool:

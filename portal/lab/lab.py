@@ -1,4 +1,4 @@
-"""The lab: clusters, one clock for all of them, faults, and the log of calls."""
+"""The lab: its clouds, one clock for all of them, faults, and the log of calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from portal.lab import seed as seeds
 from portal.lab.agenda import Agenda
+from portal.lab.azure import AzureCloud
 from portal.lab.clock import Clock, from_usecs
 from portal.lab.faults import Faults
-from portal.lab.prism import PrismCluster, Sessions
+from portal.lab.prism import PrismCluster
 from portal.lab.routing import Request
 from portal.lab.store import Store
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CALLS = 100_000
 CLUSTERS = ("ahv-lon-01", "ahv-dub-02")
+AZURE = "azure"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Call:
 
 
 class Lab:
-    """Two clusters that know each other. Everything in it is guarded by ``lock``.
+    """Two clusters that know each other, and Azure. Everything in it is guarded by ``lock``.
 
     State moves with the clock: whatever is due is lived through, in order of time, before
     a call is handled and after each jump of the clock.
@@ -59,7 +61,8 @@ class Lab:
         self.calls: list[Call] = []
         self.cut_links: set[frozenset[str]] = set()
         self.clusters = {name: PrismCluster(name, self) for name in CLUSTERS}
-        self.sessions = {name: Sessions() for name in CLUSTERS}
+        self.azure = AzureCloud(AZURE, self)
+        self.sites: dict[str, PrismCluster | AzureCloud] = {**self.clusters, AZURE: self.azure}
         if not (self.store and self.store.load(self)):
             seed(self)
         self.save()
@@ -72,7 +75,7 @@ class Lab:
 
     @classmethod
     def demo(cls, clock: Clock | None = None, state_file: Path | None = None) -> Lab:
-        """The clusters of the demo, with machines and volume groups on ahv-lon-01."""
+        """The clouds of the demo, with machines and volumes on ahv-lon-01 and in westeurope."""
         return cls(clock, state_file, seeds.fill_demo)
 
     def settle(self) -> None:
@@ -82,7 +85,7 @@ class Lab:
             while due := self.agenda.pop(now):
                 self._is_changed = True
                 self.instant = max(self.instant, due.at)
-                self.clusters[due.cluster].come_due(due)
+                self.sites[due.site].come_due(due)
             self.instant = now
 
     def save(self) -> None:

@@ -1,4 +1,4 @@
-"""HTTPS for the lab: one port for each cluster, in one thread, TLS by a private CA."""
+"""HTTPS for the lab: one port for each cloud, in one thread, TLS by a private CA."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from portal.lab.app import ClusterApp
-from portal.lab.lab import Lab
+from portal.lab.app import CloudApp, Front
+from portal.lab.azure.front import AzureFront
+from portal.lab.lab import AZURE, Lab
+from portal.lab.prism.front import PrismFront
 
 HOST = "127.0.0.1"
 # Longer than a client of the product keeps a connection it does not use.
@@ -39,7 +41,7 @@ class _Protocol(H11Protocol):
 class LabServer:
     """Serves a lab on loopback while its context lasts.
 
-    ``ports`` maps clusters to ports, any free one for those it does not name. ``directory``
+    ``ports`` maps clouds to ports, any free one for those it does not name. ``directory``
     keeps the CA (``ca.pem``, ``ca.key``): the next server there is trusted by the same file.
     """
 
@@ -60,7 +62,7 @@ class LabServer:
         context = _tls(ca)
         sockets: dict[str, socket.socket] = {}
         try:
-            for name in self.lab.clusters:
+            for name in self.lab.sites:
                 sockets[name] = _listen(self.ports.get(name, 0))
         except OSError:
             for opened in sockets.values():
@@ -93,9 +95,13 @@ class LabServer:
     ) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         state = ServerState()
+        fronts: dict[str, Front] = {
+            name: PrismFront(cluster) for name, cluster in self.lab.clusters.items()
+        }
+        fronts[AZURE] = AzureFront(self.lab.azure, self.urls[AZURE])
         servers = [
             await self._loop.create_server(
-                _protocols(ClusterApp(self.lab, self.lab.clusters[name]), state),
+                _protocols(CloudApp(self.lab, fronts[name]), state),
                 sock=listening,
                 ssl=context,
             )

@@ -17,31 +17,9 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from portal.lab.clock import from_usecs, to_usecs
-from portal.lab.prism import model
 
 if TYPE_CHECKING:
     from portal.lab.lab import Lab
-    from portal.lab.prism import PrismCluster
-
-# Collections of a cluster, by attribute, and what they hold.
-HELD: dict[str, type] = {
-    "containers": model.Container,
-    "hosts": model.Host,
-    "networks": model.Network,
-    "vms": model.Vm,
-    "snapshots": model.VmSnapshot,
-    "volume_groups": model.VolumeGroup,
-    "protection_domains": model.ProtectionDomain,
-    "remote_sites": model.RemoteSite,
-    "tasks": model.Task,
-    "events": model.Event,
-}
-SINGLE: dict[str, type] = {
-    "identity": model.Identity,
-    "counters": model.Counters,
-    "timing": model.Timing,
-    "dialect": model.Dialect,
-}
 
 
 class Store:
@@ -75,10 +53,10 @@ class Store:
         lab.instant = saved["lab"]
         for key, value in self._rows.execute("SELECT key, value FROM state ORDER BY place"):
             place = key.split("\n")
-            if place[0] in lab.clusters:
-                _put(lab.clusters[place[0]], place[1:], json.loads(value))
-        for cluster in lab.clusters.values():
-            cluster.resume()
+            if place[0] in lab.sites:
+                _put(lab.sites[place[0]], place[1:], json.loads(value))
+        for site in lab.sites.values():
+            site.resume()
         return True
 
     def save(self, lab: Lab) -> None:
@@ -105,11 +83,11 @@ class Store:
         self._rows.close()
 
 
-def _put(cluster: PrismCluster, place: list[str], value: Any) -> None:
+def _put(site: Any, place: list[str], value: Any) -> None:
     if len(place) == 1:
-        setattr(cluster, place[0], thaw(SINGLE[place[0]], value))
+        setattr(site, place[0], thaw(site.SINGLE[place[0]], value))
     else:
-        getattr(cluster, place[0])[place[1]] = thaw(HELD[place[0]], value)
+        getattr(site, place[0])[place[1]] = thaw(site.HELD[place[0]], value)
 
 
 def _rows_of(lab: Lab, written: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -119,15 +97,13 @@ def _rows_of(lab: Lab, written: dict[str, str]) -> Iterator[tuple[str, str]]:
         "cut": sorted(sorted(pair) for pair in lab.cut_links),
     }
     yield "clock", json.dumps(clock)
-    for name, cluster in lab.clusters.items():
-        for attribute in SINGLE:
-            yield f"{name}\n{attribute}", json.dumps(freeze(getattr(cluster, attribute)))
-        for attribute in HELD:
-            for key, thing in getattr(cluster, attribute).items():
+    for name, site in lab.sites.items():
+        for attribute in site.SINGLE:
+            yield f"{name}\n{attribute}", json.dumps(freeze(getattr(site, attribute)))
+        for attribute in site.HELD:
+            for key, thing in getattr(site, attribute).items():
                 row = f"{name}\n{attribute}\n{key}"
-                is_final = isinstance(thing, model.Event) or (
-                    isinstance(thing, model.Task) and thing.ended_at is not None
-                )
+                is_final = getattr(thing, "is_final", False)
                 if is_final and (text := written.get(row)) and '"ended_at": null' not in text:
                     yield row, text
                 else:

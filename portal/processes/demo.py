@@ -54,9 +54,9 @@ NEEDED_BYTES = 200 * 2**20
 
 
 def lab_ports() -> dict[str, int]:
-    """Return the port of each emulated cluster; STANDBY_LAB_PORTS ("19440,19441") moves them."""
-    given = os.environ.get("STANDBY_LAB_PORTS", "19440,19441").split(",")
-    return dict(zip(("ahv-lon-01", "ahv-dub-02"), map(int, given), strict=True))
+    """Return the port of each emulated cloud; STANDBY_LAB_PORTS moves them."""
+    given = os.environ.get("STANDBY_LAB_PORTS", "19440,19441,19443").split(",")
+    return dict(zip(("ahv-lon-01", "ahv-dub-02", "azure"), map(int, given), strict=True))
 
 
 class CannotRun(Exception):

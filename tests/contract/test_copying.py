@@ -228,7 +228,7 @@ VERBS: dict[str, Callable[[Backed], Callable[[Cloud], object]]] = {
 BEFORE = {"swap": ["set aside"], "put back": ["set aside", "swap"], "drop": ["set aside"]}
 
 
-@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_cookie", "task_failed"])
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("_site", EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(

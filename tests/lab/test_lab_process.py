@@ -47,7 +47,7 @@ def command(directory: Path, *options: str) -> list[str]:
 def start(started: Processes, directory: Path) -> RunningLab:
     """Start a lab whose clock moves by jumps only; return once it says that it is ready."""
     process = subprocess.Popen(
-        command(directory, "--ports", "0,0", "--scale", "0"), stdout=subprocess.PIPE
+        command(directory, "--ports", "0,0,0", "--scale", "0"), stdout=subprocess.PIPE
     )
     started.append(process)
     assert process.stdout is not None
@@ -86,7 +86,7 @@ def test_a_task_outlives_a_lab_that_is_killed(started: Processes, tmp_path: Path
 
 def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = f"{taken.getsockname()[1]},0"
+        ports = f"{taken.getsockname()[1]},0,0"
         ended = subprocess.run(
             command(tmp_path, "--ports", ports), capture_output=True, timeout=10, check=False
         )

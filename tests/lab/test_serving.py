@@ -234,7 +234,7 @@ def test_a_failed_task_says_why(lon: Client) -> None:
 
 
 def test_an_expired_cookie_is_refused_and_basic_still_works(lon: Client) -> None:
-    fault = lon.lab.faults.add(Fault("expired_cookie"))
+    fault = lon.lab.faults.add(Fault("expired_session"))
     assert status(lon) == 200
     assert fault.count == 1
     assert status(lon) == 401
@@ -390,7 +390,7 @@ def test_the_command_serves_ends_at_once_and_keeps_its_state(tmp_path: Path) -> 
     names, pace = [], []
     for _ in range(2):
         command = [
-            sys.executable, "-m", "portal.lab", "--ports", "0,0",
+            sys.executable, "-m", "portal.lab", "--ports", "0,0,0",
             "--directory", str(tmp_path), "--state", str(tmp_path / "state.sqlite3"),
         ]  # fmt: skip
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -416,7 +416,7 @@ def test_the_command_serves_ends_at_once_and_keeps_its_state(tmp_path: Path) -> 
 
 def test_the_command_refuses_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = f"{taken.getsockname()[1]},0"
+        ports = f"{taken.getsockname()[1]},0,0"
         command = [
             sys.executable, "-m", "portal.lab", "--ports", ports, "--directory", str(tmp_path),
         ]  # fmt: skip

@@ -45,7 +45,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "dropped before acting": {"kind": "drop_before"},
     "dropped after acting": {"kind": "drop_after"},
     "failed task": {"kind": "task_failed", "detail": "Storage container is full"},
-    "expired cookie": {"kind": "expired_cookie"},
+    "expired cookie": {"kind": "expired_session"},
 }
 # Passing faults: with these the task must reach its goal nevertheless.
 PASSING = {

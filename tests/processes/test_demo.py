@@ -33,7 +33,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    web, *lab = map(str, free_ports(3))
+    web, *lab = map(str, free_ports(4))
     return os.environ | {
         "STANDBY_DATA_DIR": str(tmp_path / "var"),
         "STANDBY_LAB_PORTS": ",".join(lab),

@@ -20,12 +20,10 @@ from portal.lab.prism import (
     vms,
     volume_groups,
 )
-from portal.lab.prism.auth import COOKIE, Sessions
 from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
-from portal.lab.prism.wire import error_body
 
 __all__ = [
-    "COOKIE", "V1", "V2", "V3", "PrismCluster", "Sessions", "clones", "disks", "dr_snapshots",
-    "error_body", "failover", "power", "protection", "remote_sites", "replications", "restore",
-    "schedules", "snapshots", "system", "tasks", "vms", "volume_groups",
+    "V1", "V2", "V3", "PrismCluster", "clones", "disks", "dr_snapshots", "failover", "power",
+    "protection", "remote_sites", "replications", "restore", "schedules", "snapshots", "system",
+    "tasks", "vms", "volume_groups",
 ]  # fmt: skip

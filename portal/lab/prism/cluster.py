@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from portal.lab.clock import SECOND
 from portal.lab.prism.model import (
@@ -41,6 +41,26 @@ MAX_EVENTS = 1000
 
 class PrismCluster:
     """The state of a cluster. Tests and the seed may change it directly."""
+
+    # What the state file keeps: collections by attribute, and single things.
+    HELD: ClassVar[dict[str, type]] = {
+        "containers": Container,
+        "hosts": Host,
+        "networks": Network,
+        "vms": Vm,
+        "snapshots": VmSnapshot,
+        "volume_groups": VolumeGroup,
+        "protection_domains": ProtectionDomain,
+        "remote_sites": RemoteSite,
+        "tasks": Task,
+        "events": Event,
+    }
+    SINGLE: ClassVar[dict[str, type]] = {
+        "identity": Identity,
+        "counters": Counters,
+        "timing": Timing,
+        "dialect": Dialect,
+    }
 
     def __init__(self, name: str, lab: Lab) -> None:
         self.name = name

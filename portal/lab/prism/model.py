@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 GIB = 2**30
 
@@ -112,6 +112,11 @@ class Task:
     def is_active(self) -> bool:
         """Whether it has not ended."""
         return self.status in ("Queued", "Running")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it changes no more."""
+        return self.ended_at is not None
 
 
 @dataclass(eq=False)
@@ -317,6 +322,7 @@ class Event:
     context: list[str]
     at: int
     domain: str = ""
+    is_final: ClassVar = True
 
 
 @dataclass

@@ -1,0 +1,8 @@
+"""Azure: Resource Manager for compute, and the token endpoint, as far as backup needs them.
+
+Each module registers its routes and the steps of its operations when it is imported here.
+"""
+
+from portal.lab.azure.cloud import AzureCloud
+
+__all__ = ["AzureCloud"]

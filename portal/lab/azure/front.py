@@ -1,0 +1,72 @@
+"""The HTTP side of the emulated Azure: token endpoint, bearer, api-version, routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from portal.lab.app import Call, read_json
+from portal.lab.azure.cloud import AzureCloud
+from portal.lab.azure.control import CONTROL
+from portal.lab.azure.refusals import ArmRefusal, error_body, invalid
+from portal.lab.azure.routes import ARM, TOKENS
+from portal.lab.azure.tokens import check_bearer
+from portal.lab.routing import Answer, Refusal
+
+_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
+
+
+class AzureFront:
+    """One port for token endpoint and Resource Manager, as ``base`` is seen from outside."""
+
+    control = CONTROL
+    headers: Mapping[str, str] = {"Server": "Microsoft-HTTPAPI/2.0 (lab)"}
+
+    def __init__(self, cloud: AzureCloud, base: str) -> None:
+        self.site = cloud
+        cloud.base = base
+
+    def path(self, segments: list[str]) -> str:
+        return "/" + "/".join(segments)
+
+    def has_session(self, call: Call) -> bool:
+        return "authorization" in call.headers
+
+    def expire(self, call: Call) -> Answer:
+        said = "The access token expiry UTC time is earlier than current UTC time."
+        return Answer(error_body("ExpiredAuthenticationToken", said), 401)
+
+    def error(self, message: str, status: int) -> object:
+        codes = {429: "TooManyRequests", 503: "ServiceUnavailable", 500: "InternalServerError"}
+        return error_body(codes.get(status, "LabFault"), message)
+
+    def answer(self, call: Call) -> Answer:
+        try:
+            return self._handle(call)
+        except ArmRefusal as refusal:
+            return refusal.answer()
+        except Refusal as refusal:
+            code = {404: "InvalidResourceType", 405: "MethodNotAllowed"}.get(refusal.status)
+            body = error_body(code or "InvalidRequestContent", str(refusal))
+            return Answer(body, refusal.status)
+
+    def _handle(self, call: Call) -> Answer:
+        # Azure takes any casing in a path, and keeps the one a name was given.
+        folded = [segment.lower() for segment in call.segments]
+        given = dict(zip(folded, call.segments, strict=True))
+        request = call.request
+        if "oauth2" in folded or ".well-known" in folded:
+            handler, params = TOKENS.find(request.method, folded)
+            return handler(self.site, replace(request, params=params))
+        check_bearer(self.site, call.headers.get("authorization"))
+        version = request.query.get("api-version", "")
+        if not _VERSION.match(version):
+            raise invalid(
+                "The api-version query parameter (?api-version=) is required for all requests.",
+                code="MissingApiVersionParameter",
+            )
+        handler, params = ARM.find(request.method, folded)
+        params = {name: given[value] for name, value in params.items()}
+        body = read_json(request.body)
+        return handler(self.site, replace(request, body=body, params=params))

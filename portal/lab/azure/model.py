@@ -1,0 +1,240 @@
+"""What the emulated Azure holds, as plain data. Times are microseconds of lab time.
+
+Everything here can be written as JSON and read back (`portal.lab.store`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+GIB = 2**30
+TENANT = "11111111-1111-4111-8111-111111111111"
+CLIENT = "22222222-2222-4222-8222-222222222222"
+SECRET = "lab-secret"  # noqa: S105 - the lab's published value, worth nothing elsewhere
+SUBSCRIPTION = "33333333-3333-4333-8333-333333333333"
+# Somebody else's: it exists, and our client has no role there.
+OTHER_SUBSCRIPTION = "44444444-4444-4444-8444-444444444444"
+GROUP = "rg-research-vdi"
+REGIONS = ("westeurope", "northeurope")
+
+# The least a role must allow for discovery, backup, replication and restore (reference 7.11).
+LEAST_PRIVILEGE = (
+    "Microsoft.Resources/subscriptions/resourceGroups/read",
+    "Microsoft.Compute/virtualMachines/read",
+    "Microsoft.Compute/virtualMachines/instanceView/read",
+    "Microsoft.Compute/disks/read",
+    "Microsoft.Compute/snapshots/read",
+    "Microsoft.Compute/skus/read",
+    "Microsoft.Compute/locations/usages/read",
+    "Microsoft.Compute/locations/diskOperations/read",
+    "Microsoft.Compute/locations/operations/read",
+    "Microsoft.Compute/snapshots/write",
+    "Microsoft.Compute/snapshots/delete",
+    "Microsoft.Compute/disks/beginGetAccess/action",
+    "Microsoft.Compute/snapshots/beginGetAccess/action",
+    "Microsoft.Compute/disks/write",
+    "Microsoft.Compute/disks/delete",
+    "Microsoft.Compute/virtualMachines/write",
+    "Microsoft.Compute/virtualMachines/deallocate/action",
+    "Microsoft.Compute/virtualMachines/start/action",
+    "Microsoft.Compute/virtualMachines/powerOff/action",
+    "Microsoft.Network/networkInterfaces/join/action",
+    "Microsoft.Authorization/locks/read",
+    "Microsoft.Authorization/*/read",
+)
+
+
+def new_id() -> str:
+    """Return a random uuid."""
+    return str(uuid.uuid4())
+
+
+@dataclass(eq=False)
+class Resource:
+    """What VMs, disks and snapshots have in common. ``id`` keeps the casing it was made with."""
+
+    id: str
+    name: str
+    location: str
+    tags: dict[str, str] = field(default_factory=dict)
+    zones: list[str] = field(default_factory=list)
+    created_at: int = 0
+    provisioning: str = "Succeeded"
+    # Fields of the API that nothing here depends on: kept as they were sent.
+    other: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Disk(Resource):
+    """A managed disk. ``content`` stands for its bytes; ``managed_by`` is the id of its VM."""
+
+    sku: str = "Premium_LRS"
+    size_gb: int = 0
+    content: str = ""
+    create_option: str = "Empty"
+    source_id: str = ""
+    source_unique_id: str = ""
+    unique_id: str = field(default_factory=new_id)
+    os_type: str = ""
+    generation: str = ""
+    managed_by: str = ""
+    has_access: bool = False
+
+
+@dataclass(eq=False)
+class Snapshot(Disk):
+    """A snapshot. A ``CopyStart`` from another region has its bytes when ``copied`` is 100."""
+
+    is_incremental: bool = True
+    family: str = field(default_factory=new_id)
+    # Of the disk at the root of its lineage; copies are in order of ``point_at``.
+    root_unique_id: str = ""
+    point_at: int = 0
+    copied: float = 100.0
+    copied_at: int = 0
+    copy_error: str = ""
+    # What arrives with the last byte of a copy.
+    coming: str = ""
+
+    @property
+    def is_copying(self) -> bool:
+        """Whether bytes are still on their way."""
+        return self.create_option == "CopyStart" and self.copied < 100 and not self.copy_error
+
+
+@dataclass(eq=False)
+class Attachment:
+    """A disk as a VM refers to it; ``lun`` -1 is the OS disk."""
+
+    name: str
+    disk_id: str
+    create_option: str = "Attach"
+    lun: int = -1
+    delete_option: str = "Detach"
+    caching: str = "ReadWrite"
+
+
+@dataclass(eq=False)
+class Vm(Resource):
+    """A virtual machine. ``shutdown_seconds`` is what its guest takes to go down."""
+
+    size: str = "Standard_D2s_v5"
+    power: str = "running"
+    vm_id: str = field(default_factory=new_id)
+    os_disk: Attachment = field(default_factory=lambda: Attachment("", ""))
+    data_disks: list[Attachment] = field(default_factory=list)
+    is_generalized: bool = False
+    shutdown_seconds: float = 20
+    nic: str = ""
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """OS disk first."""
+        return [self.os_disk, *self.data_disks]
+
+
+@dataclass(eq=False)
+class Operation:
+    """A long-running operation; ``doom`` is the reason it will fail with, if the lab was told."""
+
+    id: str
+    action: str
+    method: str
+    target: str
+    subscription: str
+    location: str
+    collection: str
+    params: dict[str, Any]
+    started_at: int
+    due_at: int
+    status: str = "InProgress"
+    ended_at: int | None = None
+    error_code: str = ""
+    error: str = ""
+    doom: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it changes no more."""
+        return self.ended_at is not None
+
+
+@dataclass(eq=False)
+class Lock:
+    """A management lock: ``CanNotDelete`` or ``ReadOnly`` on a scope and all below it."""
+
+    name: str
+    scope: str
+    level: str = "CanNotDelete"
+
+
+@dataclass(eq=False)
+class Assignment:
+    """What a client may do on a scope and below. ``*`` in an action stands for anything."""
+
+    scope: str
+    actions: list[str]
+    not_actions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Access:
+    """The tenant's one application: its secret, and what it may do. ``key`` signs tokens."""
+
+    secret: str = SECRET
+    is_secret_expired: bool = False
+    token_seconds: int = 3600
+    # Tokens issued before this are no longer taken.
+    valid_from: int = 0
+    key: str = field(default_factory=new_id)
+    assignments: list[Assignment] = field(default_factory=list)
+
+
+@dataclass
+class Limits:
+    """Quotas and offers. Quotas by region and counter; sizes that are withheld by region."""
+
+    quotas: dict[str, dict[str, int]] = field(default_factory=dict)
+    withheld: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Timing:
+    """How long things take, in seconds of lab time."""
+
+    disk_seconds: float = 2
+    snapshot_seconds: float = 4
+    delete_seconds: float = 2
+    start_seconds: float = 20
+    power_off_seconds: float = 5
+    update_seconds: float = 4
+    copy_seconds_per_gib: float = 1
+    operation_kept_seconds: float = 6 * 3600
+    # Sent as Retry-After with operations; 0: not sent.
+    retry_after: int = 1
+
+
+@dataclass
+class Dialect:
+    """Habits in which real answers differ.
+
+    ``page_size`` 0 is one page; ``upper_groups`` writes the group of a VM's id in capitals;
+    ``signed_urls`` makes operation URLs 4 KB long; ``location_only`` leaves the header
+    Azure-AsyncOperation out; ``is_throttled`` counts calls and answers 429.
+    """
+
+    page_size: int = 0
+    upper_groups: bool = False
+    signed_urls: bool = False
+    location_only: bool = False
+    is_throttled: bool = False
+
+
+@dataclass
+class Bucket:
+    """Calls left, of one kind."""
+
+    left: float
+    at: int = 0

@@ -1,0 +1,90 @@
+"""The HTTP side of a cluster: sign-in by password or cookie, routes, refusals in its dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from portal.lab.app import Call, read_json
+from portal.lab.prism.auth import COOKIE, Sessions
+from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
+from portal.lab.prism.control import CONTROL
+from portal.lab.prism.wire import error_body
+from portal.lab.routing import Answer, Refusal, Routes
+
+# Both bases of the reference (1.1).
+BASES: dict[tuple[str, ...], Routes[PrismCluster]] = {
+    ("PrismGateway", "services", "rest", "v1"): V1,
+    ("PrismGateway", "services", "rest", "v2.0"): V2,
+    ("api", "nutanix", "v1"): V1,
+    ("api", "nutanix", "v2.0"): V2,
+    ("api", "nutanix", "v3"): V3,
+}
+
+
+class PrismFront:
+    """One cluster's port."""
+
+    control = CONTROL
+
+    def __init__(self, cluster: PrismCluster) -> None:
+        self.site = cluster
+        self.sessions = Sessions()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"X-Ntnx-Env": self.site.identity.environment, "Server": "Nutanix Prism (lab)"}
+
+    def path(self, segments: list[str]) -> str:
+        return "/" + "/".join(_split(segments)[1])
+
+    def has_session(self, call: Call) -> bool:
+        return bool(_cookie(call))
+
+    def expire(self, call: Call) -> Answer:
+        self.sessions.expire(_cookie(call))
+        return Answer(error_body("The session has expired"), 401)
+
+    def error(self, message: str, status: int) -> object:
+        return error_body(message)
+
+    def answer(self, call: Call) -> Answer:
+        authorization = call.headers.get("authorization")
+        try:
+            token = self.sessions.admit(_cookie(call), authorization, self.site.now)
+        except PermissionError:
+            return Answer(error_body("Authentication required"), 401)
+        answer = self._handle(call)
+        if token is None:
+            return answer
+        cookies = {"Set-Cookie": f"{COOKIE}={token}; Path=/; Secure; HttpOnly"}
+        return replace(answer, headers={**answer.headers, **cookies})
+
+    def _handle(self, call: Call) -> Answer:
+        routes, rest = _split(call.segments)
+        request = call.request
+        try:
+            handler, params = routes.find(request.method, rest)
+            body = read_json(request.body)
+            return handler(self.site, replace(request, body=body, params=params))
+        except Refusal as refusal:
+            is_old = self.site.dialect.errors == "500" and refusal.status != 405
+            status = 500 if is_old else refusal.status
+            return Answer(error_body(str(refusal), refusal.code), status)
+
+
+def _split(segments: list[str]) -> tuple[Routes[PrismCluster], list[str]]:
+    """Return the routes of the base that was called, and what follows it."""
+    for length in (3, 4):
+        routes = BASES.get(tuple(segments[:length]))
+        if routes is not None:
+            return routes, segments[length:]
+    return Routes(), segments
+
+
+def _cookie(call: Call) -> str | None:
+    for entry in call.headers.get("cookie", "").split(";"):
+        name, _, value = entry.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None
