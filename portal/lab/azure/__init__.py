@@ -5,4 +5,17 @@ Each module registers its routes and the steps of its operations when it is impo
 
 from portal.lab.azure.cloud import AzureCloud
 
-__all__ = ["AzureCloud"]
+from portal.lab.azure import (  # isort: skip
+    disks,
+    limits,
+    operations,
+    power,
+    snapshots,
+    system,
+    tokens,
+    vms,
+)
+
+__all__ = [
+    "AzureCloud", "disks", "limits", "operations", "power", "snapshots", "system", "tokens", "vms",
+]  # fmt: skip

@@ -17,6 +17,7 @@ from portal.lab.azure.model import (
     Access,
     Assignment,
     Attachment,
+    Bucket,
     Dialect,
     Disk,
     Limits,
@@ -80,6 +81,7 @@ class AzureCloud:
         self.dialect = Dialect()
         # Set while a call is handled whose operation the lab was told to let fail.
         self.doom = ""
+        self.buckets: dict[str, Bucket] = {}
         # Where clients reach it; the server says, once it has a port.
         self.base = ""
 

@@ -42,7 +42,7 @@ LEAST_PRIVILEGE = (
     "Microsoft.Compute/virtualMachines/powerOff/action",
     "Microsoft.Network/networkInterfaces/join/action",
     "Microsoft.Authorization/locks/read",
-    "Microsoft.Authorization/*/read",
+    "Microsoft.Authorization/permissions/read",
 )
 
 

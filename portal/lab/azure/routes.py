@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING
 
-from portal.lab.routing import Routes
+from portal.lab.azure import access
+from portal.lab.routing import Answer, Handler, Request, Routes
 
 if TYPE_CHECKING:
     from portal.lab.azure.cloud import AzureCloud
 
 ARM: Routes[AzureCloud] = Routes()
 TOKENS: Routes[AzureCloud] = Routes()
+
+Register = Callable[["Handler[AzureCloud]"], "Handler[AzureCloud]"]
+SUBSCRIPTION_PATH = "/subscriptions/{subscription}"
+GROUP_PATH = f"{SUBSCRIPTION_PATH}/resourceGroups/{{group}}"
+# The segments of the id of a resource: /subscriptions/s/resourceGroups/g/providers/p/type/name.
+ID_SEGMENTS = 8
+
+
+def arm(method: str, path: str, action: str) -> Register:
+    """Register a handler that needs ``action`` on what its path names."""
+
+    def register(handler: Handler[AzureCloud]) -> Handler[AzureCloud]:
+        @wraps(handler)
+        def guarded(cloud: AzureCloud, request: Request) -> Answer:
+            access.require_subscription(cloud, request["subscription"])
+            access.throttle(cloud, method)
+            scope = scope_of(request)
+            access.require_action(cloud, action, scope)
+            if method not in ("GET", "HEAD"):
+                access.require_unlocked(cloud, scope, is_deletion=method == "DELETE")
+            return handler(cloud, request)
+
+        ARM(method, _folded(path))(guarded)
+        return guarded
+
+    return register
+
+
+def compute(method: str, path: str, action: str) -> Register:
+    """Register a handler below the compute provider of a group; ``action`` without the provider."""
+    full = f"{GROUP_PATH}/providers/Microsoft.Compute/{path}"
+    return arm(method, full, f"Microsoft.Compute/{action}")
+
+
+def scope_of(request: Request) -> str:
+    """Return the scope a call acts on: a resource, a group or a subscription."""
+    parts = request.path.strip("/").split("/")
+    if len(parts) > 2 and parts[2].lower() == "resourcegroups":
+        length = ID_SEGMENTS if len(parts) >= ID_SEGMENTS else 4
+    else:
+        length = 2
+    return "/" + "/".join(parts[:length])
+
+
+def _folded(path: str) -> str:
+    parts = path.split("/")
+    return "/".join(part if part.startswith("{") else part.lower() for part in parts)
