@@ -9,5 +9,5 @@ class BackupsConfig(AppConfig):
     name = "backups"
 
     def ready(self) -> None:
-        """Make the workflows known."""
-        from backups import removal, workflows  # noqa: F401  # register
+        """Make the workflows known, and what moves on the pages."""
+        from backups import live, removal, workflows  # noqa: F401  # register

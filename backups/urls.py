@@ -20,11 +20,6 @@ urlpatterns = [
         name="utility_server_detail",
     ),
     path(
-        "accounts/<uuid:account>/resources/<uuid:resource>/tasks/<uuid:task>/progress/",
-        views.resource_progress,
-        name="resource_progress",
-    ),
-    path(
         "accounts/<uuid:account>/resources/<uuid:resource>/backups/create/",
         views.backup_create,
         name="backup_create",

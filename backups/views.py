@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.db.models import F, OrderBy, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -25,7 +25,6 @@ from backups.panels import (
     panels_of,
     servers_of,
     system_label,
-    system_url,
 )
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.audit import Actor
@@ -91,23 +90,6 @@ def utility_server_detail(request: Request, resource: UUID) -> HttpResponse:
         return render(request, "backups/_utility_server.html", {"panel": panel})
     panel = Panel(server, request.permissions, request.GET)
     return render(request, "backups/utility_server_detail.html", {"panel": panel})
-
-
-@account_view(Permission.VIEW)
-@require_GET
-@vary_on_headers("HX-Request")
-def resource_progress(request: Request, resource: UUID, task: UUID) -> HttpResponse:
-    """How a task on a system stands. At its end the panel is told once, and asks no more."""
-    servers = request.account.resources.filter(kind__in=SERVER_KINDS)
-    found = get_object_or_404(servers, pk=resource)
-    moving = get_object_or_404(found.tasks, pk=task)
-    if not wants_fragment(request):
-        return redirect(system_url(found))
-    context = {"task": moving, "resource": found}
-    response = render(request, "backups/_progress.html", context)
-    if not moving.is_active:
-        response["HX-Trigger"] = "settled, tasks-changed"  # the panel, and the task widget
-    return response
 
 
 # Dialogs

@@ -119,7 +119,9 @@ def signed_in(view: View) -> View:
 def _remember(request: Request, response: HttpResponseBase) -> None:
     """Keep in a cookie which account was looked at last, for the page after sign-in."""
     account = str(request.account.pk)
-    if request.COOKIES.get(LAST_ACCOUNT) != account and isinstance(response, HttpResponse):
+    if wants_fragment(request) or not isinstance(response, HttpResponse):
+        return  # a page left open in another tab is not looked at
+    if request.COOKIES.get(LAST_ACCOUNT) != account:
         response.set_cookie(
             LAST_ACCOUNT,
             account,

@@ -96,6 +96,8 @@ def _branch_of(
 ) -> tuple[Customer | None, Organization | None]:
     if account:
         return account.organization.customer, account.organization
+    if isinstance(target, Task):
+        target = target.cloud_account
     if isinstance(target, CloudAccount):
         return target.customer, target.organization
     if isinstance(target, Organization):

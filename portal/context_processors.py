@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # More than these are found by the switcher's search instead of by scrolling.
 SWITCHER_ROWS = 50
+# Counting stops here: the shell is on every page, and nobody reads the digits of more.
+COUNT_CAP = 99
 
 
 class Shell:
@@ -81,17 +83,27 @@ class Shell:
 
     @cached_property
     def active_task_count(self) -> int:
-        """Tasks of the account that have not ended."""
+        """Tasks of the account that have not ended; COUNT_CAP + 1 stands for any more."""
         if self.account is None:
             return 0
-        return Task.objects.filter(account=self.account).active().count()
+        return Task.objects.filter(account=self.account).active()[: COUNT_CAP + 1].count()
 
     @cached_property
     def unread_notification_count(self) -> int:
-        """Notifications of the account that the person has not dismissed."""
+        """Notifications of the account that the person has not dismissed; capped likewise."""
         if self.account is None:
             return 0
-        return Notification.objects.unread_by(self._user, self.account).count()
+        unread = Notification.objects.unread_by(self._user, self.account)
+        return unread[: COUNT_CAP + 1].count()
+
+    @property
+    def active_tasks(self) -> str:
+        """How many tasks have not ended, in at most three characters."""
+        return _capped(self.active_task_count)
+
+    @property
+    def unread_notifications(self) -> str:
+        return _capped(self.unread_notification_count)
 
     @cached_property
     def _roles(self) -> frozenset[str]:
@@ -109,6 +121,10 @@ class Shell:
         """Whether the person administers a customer or an organization (R111, R112)."""
         above = {Role.CUSTOMER_ADMINISTRATOR.value, Role.ORGANIZATION_ADMINISTRATOR.value}
         return bool(self._roles & above)
+
+
+def _capped(number: int) -> str:
+    return f"{COUNT_CAP}+" if number > COUNT_CAP else str(number)
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _ACCEPTED = re.compile(r"^[A-Za-z0-9-]{8,64}$")
@@ -25,6 +27,20 @@ def request_id(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Every page asks for sign-in unless its mark says otherwise.
+
+    A part of a page gets 401, as the sign-in page must not be put in its place; app.js says so.
+    """
+
+    def handle_no_permission(  # type: ignore[override]  # its stub knows redirects only
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        if getattr(request, "htmx", False):
+            return HttpResponse("Signed out.", status=401, content_type="text/plain")
+        return super().handle_no_permission(request, view_func)
 
 
 def permissions_policy(get_response: GetResponse) -> GetResponse:

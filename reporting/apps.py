@@ -7,3 +7,7 @@ from django.apps import AppConfig
 
 class ReportingConfig(AppConfig):
     name = "reporting"
+
+    def ready(self) -> None:
+        """Make known what moves on the pages."""
+        from reporting import live  # noqa: F401  # registers

@@ -15,6 +15,7 @@ from portal.models import Account, Dismissal, Notification, Task, User
 from portal.refusals import Refused
 from reporting.words import RIGHT_TO_START
 
+NOT_CANCELABLE = "This task has ended, or can no longer be stopped."
 NOT_RETRIABLE = "Only a failed task can be retried, and not of every kind."
 _BATCH = 1000
 

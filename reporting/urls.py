@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reporting.views import audit, notifications, overview, tasks
+from reporting.views import audit, cloud_account_tasks, notifications, overview, tasks
 
 app_name = "reporting"
 
 _ACCOUNT = "accounts/<uuid:account>/"
 _TASK = f"{_ACCOUNT}tasks/<uuid:task>/"
+_CLOUD_TASK = "cloud-accounts/<uuid:cloud_account>/tasks/<uuid:task>/"
 _NOTIFICATIONS = f"{_ACCOUNT}notifications/"
 
 urlpatterns = [
     path(_ACCOUNT, overview.overview, name="overview"),
     path(f"{_ACCOUNT}tasks/", tasks.task_list, name="task_list"),
     path(f"{_ACCOUNT}tasks/widget/", tasks.task_widget, name="task_widget"),
-    path(f"{_ACCOUNT}tasks/progress/", tasks.task_progress, name="task_progress"),
     path(f"{_ACCOUNT}tasks/acknowledge/", tasks.task_acknowledge_all, name="task_acknowledge_all"),
     path(_TASK, tasks.task_detail, name="task_detail"),
     path(f"{_TASK}cancel/", tasks.task_cancel, name="task_cancel"),
@@ -34,4 +34,10 @@ urlpatterns = [
         name="notification_dismiss",
     ),
     path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
+    path(_CLOUD_TASK, cloud_account_tasks.cloud_account_task, name="cloud_account_task"),
+    path(
+        f"{_CLOUD_TASK}cancel/",
+        cloud_account_tasks.cloud_account_task_cancel,
+        name="cloud_account_task_cancel",
+    ),
 ]

@@ -295,7 +295,7 @@ def nav_link(
     text: str,
     account: Any = None,
     *,
-    count: int = 0,
+    count: str = "",
     counted: str = "",
 ) -> dict[str, Any]:
     """A link of the side navigation, marked while pages of its object are shown.

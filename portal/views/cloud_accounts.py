@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.cache import patch_vary_headers
+from django.utils.html import format_html_join
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal.access import Request, administrators, cloud_account_view, wants_fragment
+from portal.access import Request, administrators, cloud_account_view
 from portal.account_tables import CloudAccountTable
 from portal.audit import Actor
 from portal.cloud_account_forms import CloudAccountCreateForm, CloudAccountEditForm
 from portal.dialogs import done, render_dialog
+from portal.live import Moved, draws
 from portal.models import Account, CloudAccount, Resource, Task
 from portal.refusals import Refused
 from portal.services import cloud_accounts
 from portal.tables import searched, show_table
+from portal.uuids import as_uuid
 
 MACHINES_A_PAGE = 50
 RECENT_TASKS = 10
@@ -89,18 +91,17 @@ def _owners(request: Request, cloud_account: CloudAccount, ids: list[str]) -> di
     }
 
 
-@cloud_account_view(manage=False)
-@require_GET
-def cloud_account_state(request: Request, cloud_account: CloudAccount) -> HttpResponse:
-    """Health and the last tasks' standing; polls itself while one is under way."""
-    if not wants_fragment(request):
-        return redirect(_address(cloud_account))
-    state = _state(request, cloud_account)
-    response = render(request, "portal/_cloud_account_state.html", state)
-    if not state["is_moving"]:
-        response["HX-Trigger"] = "settled"
-    patch_vary_headers(response, ["HX-Request"])
-    return response
+@draws("cloud_account", of_account=False)
+def cloud_account_states(request: Request, arguments: list[str]) -> Moved:
+    """Health and the last tasks' standing, by id; at their end the lists below reload once."""
+    keys = filter(None, map(as_uuid, arguments))
+    visible = CloudAccount.objects.visible_to(request.user).select_related("customer")
+    states = [_state(request, found) for found in visible.filter(pk__in=keys)]
+    template = "portal/_cloud_account_state.html"
+    parts = [render_to_string(template, state | {"oob": True}, request) for state in states]
+    moves = any(state["is_moving"] for state in states)
+    html = format_html_join("", "{}", ((part,) for part in parts))
+    return Moved(html, moves, () if moves else ("settled",))
 
 
 def _state(request: Request, cloud_account: CloudAccount) -> dict[str, Any]:
@@ -156,19 +157,6 @@ def cloud_account_sync(request: Request, cloud_account: CloudAccount) -> HttpRes
     except Refused as refusal:
         return done(request, str(refusal), _address(cloud_account), level=messages.WARNING)
     return done(request, "Synchronisation requested.", _address(cloud_account))
-
-
-@cloud_account_view(manage=False)
-@require_GET
-def cloud_account_task(request: Request, cloud_account: CloudAccount, task: UUID) -> HttpResponse:
-    """A task of the cloud account itself: its steps, and what the cloud said."""
-    found = get_object_or_404(Task, pk=task, cloud_account=cloud_account, account=None)
-    context = {
-        "task": found,
-        "cloud_account": cloud_account,
-        "section": "portal:cloud_account_list",
-    }
-    return render(request, "portal/cloud_account_task.html", context)
 
 
 def _address(cloud_account: CloudAccount) -> str:

@@ -11,6 +11,7 @@ from portal.views import (
     health,
     home,
     invitations,
+    live,
     machines,
     organizations,
 )
@@ -25,8 +26,10 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("live/", live.live, name="live"),
     path("accounts/", home.account_list, name="account_list"),
     path("accounts/switcher/", home.account_switcher, name="account_switcher"),
+    path(f"{_ACCOUNT}live/", live.account_live, name="account_live"),
     path(_SETTINGS, account_settings.account_settings, name="account_settings"),
     path(f"{_SETTINGS}edit/", account_settings.account_edit, name="account_edit"),
     path(f"{_SETTINGS}place/", account_settings.account_place, name="account_place"),
@@ -65,14 +68,8 @@ urlpatterns = [
         "cloud-accounts/create/", cloud_accounts.cloud_account_create, name="cloud_account_create"
     ),
     path(_CLOUD_ACCOUNT, cloud_accounts.cloud_account_detail, name="cloud_account_detail"),
-    path(f"{_CLOUD_ACCOUNT}state/", cloud_accounts.cloud_account_state, name="cloud_account_state"),
     path(f"{_CLOUD_ACCOUNT}edit/", cloud_accounts.cloud_account_edit, name="cloud_account_edit"),
     path(f"{_CLOUD_ACCOUNT}test/", cloud_accounts.cloud_account_test, name="cloud_account_test"),
     path(f"{_CLOUD_ACCOUNT}sync/", cloud_accounts.cloud_account_sync, name="cloud_account_sync"),
-    path(
-        f"{_CLOUD_ACCOUNT}tasks/<uuid:task>/",
-        cloud_accounts.cloud_account_task,
-        name="cloud_account_task",
-    ),
     path("invitations/<str:token>/", invitations.invitation_accept, name="invitation_accept"),
 ]

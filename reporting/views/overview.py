@@ -10,21 +10,19 @@ from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from portal.access import Permission, Request, account_view, wants_fragment
-from portal.models import Notification, Task
-from portal.uuids import as_uuid
+from portal.models import Notification
+from reporting.live import overview_context
 from reporting.protection import concerns_of, protections_of
 
-ROWS = 5
+NEWS_ROWS = 5
 
 
 @account_view(Permission.VIEW)
 @require_GET
-@vary_on_headers("HX-Request", "HX-Target")
+@vary_on_headers("HX-Request")
 def overview(request: Request) -> HttpResponse:
     if not wants_fragment(request):
         return render(request, "reporting/overview.html", _state(request))
-    if request.htmx.target == "overview-tasks":
-        return _tasks_panel(request)
     return render(request, "reporting/_overview_state.html", _state(request))
 
 
@@ -37,20 +35,6 @@ def _state(request: Request) -> dict[str, Any]:
         "concerns": concerns_of(request.account, servers, request.permissions),
         "protected_count": sum(not server.needs_attention for server in servers),
         "may_assign": Permission.ASSIGN_MACHINES in request.permissions,
-        "notifications": list(unread.order_by("-created_at")[:ROWS]),
-        **_running(request),
+        "notifications": list(unread.order_by("-created_at")[:NEWS_ROWS]),
+        **overview_context(request),
     }
-
-
-def _running(request: Request) -> dict[str, Any]:
-    active = Task.objects.filter(account=request.account).active()
-    return {"tasks": list(active.order_by("created_at")[:ROWS])}
-
-
-def _tasks_panel(request: Request) -> HttpResponse:
-    """The tasks alone. When one has ended since the page last asked, the rest is told to reload."""
-    response = render(request, "reporting/_overview_tasks.html", _running(request))
-    shown = {key for key in map(as_uuid, request.GET.getlist("task")[:ROWS]) if key}
-    if Task.objects.filter(account=request.account, pk__in=shown).active().count() < len(shown):
-        response["HX-Trigger"] = "settled"
-    return response

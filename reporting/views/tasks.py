@@ -6,36 +6,27 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from backups.panels import system_url
 from portal.access import Permission, Request, account_view, require, wants_fragment
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Task
 from portal.refusals import Refused
-from portal.uuids import as_uuid
 from reporting import services
-from reporting.course import lines_of, queue_of
+from reporting.detail import detail_of
 from reporting.forms import TaskFilterForm
-from reporting.paging import PAGE_LENGTH, Order, capped_count, page_of
-from reporting.words import AFTER_CANCEL, BEFORE_RETRY, kind_label
+from reporting.live import tasks_of, tray_context
+from reporting.paging import Order, capped_count, page_of
+from reporting.words import AFTER_CANCEL, BEFORE_RETRY
 
 SORTS = ("created_at", "title")
 # More failed tasks than these are not counted to the last one.
 FAILED_CAP = 1000
-WIDGET_ACTIVE, WIDGET_ENDED = 10, 5
-
-
-def _tasks(request: Request) -> QuerySet[Task]:
-    tasks = Task.objects.filter(account=request.account)
-    return tasks.select_related("requested_by", "resource")
 
 
 @account_view(Permission.VIEW)
@@ -43,14 +34,13 @@ def _tasks(request: Request) -> QuerySet[Task]:
 @vary_on_headers("HX-Request")
 def task_list(request: Request) -> HttpResponse:
     form = TaskFilterForm(request.GET)
-    tasks = _tasks(request).filter(form.condition())
+    tasks = tasks_of(request).filter(form.condition())
     order = Order.parse(request.GET.get("sort", ""), SORTS, "-created_at")
     page = page_of(tasks, order, request.GET)
     context = {
         "form": form,
         "page": page,
         "total": capped_count(tasks),
-        "active": [task for task in page.rows if task.is_active],
     }
     if wants_fragment(request):
         return render(request, "reporting/_tasks.html", context)
@@ -62,83 +52,34 @@ def task_list(request: Request) -> HttpResponse:
 @account_view(Permission.VIEW)
 @require_GET
 @vary_on_headers("HX-Request")
-def task_progress(request: Request) -> HttpResponse:
-    """How the tasks named by ``task`` stand, in one answer; asks no more when all have ended."""
-    if not wants_fragment(request):
-        return redirect("reporting:task_list", request.account.pk)
-    ids = [key for key in map(as_uuid, request.GET.getlist("task")[:PAGE_LENGTH]) if key]
-    tasks = list(_tasks(request).filter(pk__in=ids))
-    active = [task for task in tasks if task.is_active]
-    context = {"tasks": tasks, "active": active}
-    return render(request, "reporting/_tasks_progress.html", context)
+def task_detail(request: Request, task: UUID) -> HttpResponse:
+    context = detail_of(request, get_object_or_404(tasks_of(request), pk=task))
+    template = "reporting/_task.html" if wants_fragment(request) else "reporting/task_detail.html"
+    return render(request, template, context)
 
 
 @account_view(Permission.VIEW)
 @require_GET
 @vary_on_headers("HX-Request")
-def task_detail(request: Request, task: UUID) -> HttpResponse:
-    context = _detail(request, get_object_or_404(_tasks(request), pk=task))
-    template = "reporting/_task.html" if wants_fragment(request) else "reporting/task_detail.html"
-    return render(request, template, context)
-
-
-def _detail(request: Request, task: Task) -> dict[str, Any]:
-    """What a task's page shows, and what the person may do there."""
-    manages = Permission.MANAGE_TASKS in request.permissions
-    may_start = services.permission_for(task) in request.permissions
-    resource = task.resource
-    return {
-        "task": task,
-        "kind": kind_label(task.kind),
-        "lines": lines_of(task),
-        "queue": queue_of(task),
-        "entity_url": system_url(resource) if resource and resource.is_server else "",
-        "looks_again_at": task.next_wake_at if _will_look(task) else None,
-        "may_cancel": manages and services.may_cancel(task),
-        "may_retry": manages and may_start and services.may_retry(task),
-        "may_acknowledge": manages and not task.is_active and task.acknowledged_at is None,
-    }
-
-
-def _will_look(task: Task) -> bool:
-    is_waiting = task.is_active and task.state != Task.State.QUEUED
-    return is_waiting and task.next_wake_at > timezone.now()
-
-
-@account_view(Permission.VIEW)
-@require_GET
-@vary_on_headers("HX-Request", "HX-Target")
 def task_widget(request: Request) -> HttpResponse:
-    """The header's count of tasks; or, for its list, the tasks themselves (R161)."""
+    """The list of the header's widget, and what the header counts (R161)."""
     if not wants_fragment(request):
         return redirect("reporting:task_list", request.account.pk)
-    if request.htmx.target == "task-tray":
-        return _tray(request)
-    return render(request, "portal/_task_count.html")
+    return _tray(request)
 
 
 def _tray(request: Request) -> HttpResponse:
-    tasks = _tasks(request).in_widget()  # type: ignore[attr-defined]  # TaskQuerySet
-    newest = tasks.order_by("-created_at")
-    active = list(newest.active()[:WIDGET_ACTIVE])
-    ended = list(newest.exclude(state__in=Task.ACTIVE)[:WIDGET_ENDED])
-    context = {
-        "tasks": active + ended,
-        "is_active": bool(active),
-        "ended": ended,
-        "manages": Permission.MANAGE_TASKS in request.permissions,
-    }
-    return render(request, "reporting/_task_tray.html", context)
+    return render(request, "reporting/_task_widget.html", tray_context(request))
 
 
 @account_view(Permission.MANAGE_TASKS)
 @require_http_methods(["GET", "POST"])
 def task_cancel(request: Request, task: UUID) -> HttpResponse:
-    found = get_object_or_404(_tasks(request), pk=task)
+    found = get_object_or_404(tasks_of(request), pk=task)
     context = _dialog_context(request, found, AFTER_CANCEL)
     if request.method != "POST":
         if not services.may_cancel(found):
-            context["refusal"] = "This task has ended, or can no longer be stopped."
+            context["refusal"] = services.NOT_CANCELABLE
         return _dialog(request, "reporting/task_cancel.html", context)
     try:
         services.cancel_task(Actor.of(request), found)
@@ -151,7 +92,7 @@ def task_cancel(request: Request, task: UUID) -> HttpResponse:
 @account_view(Permission.MANAGE_TASKS)
 @require_http_methods(["GET", "POST"])
 def task_retry(request: Request, task: UUID) -> HttpResponse:
-    found = get_object_or_404(_tasks(request), pk=task)
+    found = get_object_or_404(tasks_of(request), pk=task)
     require(request, services.permission_for(found))
     context = _dialog_context(request, found, BEFORE_RETRY)
     if request.method != "POST":
@@ -169,7 +110,7 @@ def task_retry(request: Request, task: UUID) -> HttpResponse:
 
 def _dialog_context(request: Request, task: Task, words: dict[str, str]) -> dict[str, Any]:
     back = reverse("reporting:task_detail", args=[request.account.pk, task.pk])
-    return {**_detail(request, task), "back": back, "consequence": words.get(task.kind, "")}
+    return {**detail_of(request, task), "back": back, "consequence": words.get(task.kind, "")}
 
 
 def _dialog(
@@ -182,7 +123,7 @@ def _dialog(
 @account_view(Permission.MANAGE_TASKS)
 @require_POST
 def task_acknowledge(request: Request, task: UUID) -> HttpResponse:
-    found = get_object_or_404(_tasks(request), pk=task)
+    found = get_object_or_404(tasks_of(request), pk=task)
     back = reverse("reporting:task_detail", args=[request.account.pk, found.pk])
     try:
         services.acknowledge_task(Actor.of(request), found)

@@ -87,20 +87,3 @@ def test_a_backup_is_made_with_the_keyboard_alone(browser_tab: Browser, scene: S
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Maintenance mode")).to_be_visible()
     assert Backup.objects.get().name == "By keyboard"
-
-
-def test_a_page_that_gets_no_answers_says_since_when(browser_tab: Browser, scene: Scene) -> None:
-    page = browser_tab.page
-    scene.backup("While the line is cut")
-    page.clock.install()
-    browser_tab.open(_sandbox(scene))
-    polls = "**/progress/**"
-    page.route(polls, lambda route: route.abort())
-    for _ in range(3):
-        with page.expect_event("requestfailed"):
-            page.clock.run_for(2100)
-    note = page.get_by_text(re.compile(r"Not updated since \d\d:\d\d"))
-    expect(note.first).to_be_visible()
-    page.unroute(polls)
-    page.clock.run_for(2100)
-    expect(note).to_have_count(0)

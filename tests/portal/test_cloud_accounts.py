@@ -196,7 +196,7 @@ def test_others_cannot_list_or_open_it(
     listed = client.get("/cloud-accounts/")
     assert row.name not in listed.text
     assert listed.status_code == (200 if who in {"stranger", "neighbour"} else 403)
-    for name in ("detail", "edit", "state"):
+    for name in ("detail", "edit"):
         assert client.get(_url(name, row)).status_code == 404
     for name in ("test", "sync", "edit"):
         assert client.post(_url(name, row)).status_code == 404
@@ -226,12 +226,12 @@ def test_a_test_shows_what_answered_and_polls_until_it_has_ended(
     row.save()
     client = sign_in(org_admin)
     client.post(_url("test", row))
-    moving = client.get(_url("state", row), headers=HTMX)
-    assert 'data-hx-trigger="every 2s"' in moving.text
+    poll = f"{reverse('portal:live')}?part=cloud_account:{row.pk}"
+    assert "every 2s" in client.get(poll, headers=HTMX).text
     Runner(clock=JumpClock(lab.clock.advance), threads=2).run(seconds=60)
-    settled = client.get(_url("state", row), headers=HTMX)
-    assert "data-hx-trigger" not in settled.text
-    assert (moving.get("HX-Trigger"), settled["HX-Trigger"]) == (None, "settled")
+    settled = client.get(poll, headers=HTMX)
+    assert "data-live" not in settled.text
+    assert "every 2s" not in settled.text
     assert "ahv-lon-01" in settled.text
     assert "Reachable" in settled.text
 
@@ -250,7 +250,7 @@ def test_a_failed_test_shows_the_clouds_own_words(
     assert task.state == Task.State.FAILED
     page = client.get(_url("detail", row))
     assert "Sign-in refused" in page.text
-    told = client.get(reverse("portal:cloud_account_task", args=[row.pk, task.pk]))
+    told = client.get(reverse("reporting:cloud_account_task", args=[row.pk, task.pk]))
     assert task.error[:20] in told.text
 
 

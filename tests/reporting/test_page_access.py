@@ -11,7 +11,7 @@ from tests.people import World
 from tests.reporting.pages import HTMX, failed_task, text_of, url
 
 LISTS = ["overview", "task_list", "notification_list", "audit_list"]
-FRAGMENTS = ["task_widget", "task_progress"]
+FRAGMENTS = ["task_widget"]
 CHANGES = ["task_cancel", "task_retry", "task_acknowledge"]
 
 
