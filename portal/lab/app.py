@@ -164,7 +164,10 @@ class CloudApp:
             self.lab.settle()
             self.front.site.doom = doom
             try:
-                return self.front.answer(call)
+                answer = self.front.answer(call)
+                for observe in self.lab.observers:
+                    observe(self.front.site.name, call.request, answer)
+                return answer
             finally:
                 self.front.site.doom = ""
                 self.lab.save_after(call.request.method)

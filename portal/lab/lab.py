@@ -15,7 +15,7 @@ from portal.lab.azure import AzureCloud
 from portal.lab.clock import Clock, from_usecs
 from portal.lab.faults import Faults
 from portal.lab.prism import PrismCluster
-from portal.lab.routing import Request
+from portal.lab.routing import Answer, Request
 from portal.lab.store import Store
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Lab:
         self.agenda = Agenda()
         self.faults = Faults()
         self.calls: list[Call] = []
+        # Told of each answer that no fault made: cloud, request as it came, answer.
+        self.observers: list[Callable[[str, Request, Answer], None]] = []
         self.cut_links: set[frozenset[str]] = set()
         self.clusters = {name: PrismCluster(name, self) for name in CLUSTERS}
         self.azure = AzureCloud(AZURE, self)
