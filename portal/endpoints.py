@@ -66,6 +66,11 @@ def _addresses(host: str) -> list[Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
+def objection_to(address: str) -> str:
+    """Why an endpoint must not be at this number; empty when it may."""
+    return _objection(ipaddress.ip_address(address))
+
+
 def _objection(address: Address) -> str:
     """Why an endpoint must not be there; empty when it may."""
     mapped = getattr(address, "ipv4_mapped", None)

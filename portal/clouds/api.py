@@ -23,7 +23,7 @@ The tree of errors says whether asking again can help::
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,12 +71,17 @@ class PowerState(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+def _none(address: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Connection:
     """How to reach and sign in to one cloud account. Never logged: repr hides the secrets.
 
     ``ca_pem`` is the PEM text of the CA to trust; empty means the system's own.
-    ``connect_timeout`` and ``read_timeout`` are seconds.
+    ``connect_timeout`` and ``read_timeout`` are seconds. ``objection`` says what is wrong with
+    the number of a machine that was reached, or "" (see `portal.clouds.guard`).
     """
 
     kind: str
@@ -85,6 +90,7 @@ class Connection:
     ca_pem: str = field(default="", repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 30.0
+    objection: Callable[[str], str] = field(default=_none, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

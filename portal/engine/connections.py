@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -16,6 +17,8 @@ from portal.clouds.api import (
     Connection,
     SignInRefused,
 )
+from portal.clouds.guard import WrongPlace
+from portal.endpoints import objection_to
 from portal.engine.clock import Clock
 from portal.engine.course import Event
 from portal.models import CloudAccount, Task
@@ -39,7 +42,8 @@ class Connections:
         wanted = {task.cloud_account_id for task in tasks if task.cloud_account_id}
         for account in CloudAccount.objects.filter(pk__in=wanted):
             self._accounts[account.pk] = account
-            connection = account.connection()
+            # A name may stand for another machine than when it was saved.
+            connection = replace(account.connection(), objection=objection_to)
             held = self._clouds.get(account.pk)
             if held is None or held[0] != connection:
                 # A replaced driver is left to the calls still in flight on it.
@@ -88,7 +92,7 @@ class Connections:
 
 
 def _health(event: Event) -> tuple[CloudAccount.Health, str]:
-    if isinstance(event, CloudUnreachable):
+    if isinstance(event, CloudUnreachable | WrongPlace):
         return Health.UNREACHABLE, str(event)
     if isinstance(event, SignInRefused):
         return Health.REFUSED, str(event)

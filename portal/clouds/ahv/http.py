@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from portal.clouds.ahv import failures
 from portal.clouds.api import (
@@ -34,6 +33,7 @@ from portal.clouds.api import (
     Connection,
     SignInRefused,
 )
+from portal.clouds.guard import GuardedAdapter, Objection
 
 BASE = "/PrismGateway/services/rest/v2.0"
 PORT = 9440
@@ -62,13 +62,13 @@ class _Call:
         return f"{self.method} {self.path}"
 
 
-class _PinnedAdapter(HTTPAdapter):
+class _PinnedAdapter(GuardedAdapter):
     """Trusts what its own context trusts, nothing else: no bundle of requests, none from the
     environment."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, objection: Objection) -> None:
         self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0)
+        super().__init__(objection, pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
@@ -151,7 +151,7 @@ class PrismSession:
         session.trust_env = False
         session.headers["User-Agent"] = "Standby"
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.mount("https://", _PinnedAdapter(context))
+        session.mount("https://", _PinnedAdapter(context, self._connection.objection))
         return session
 
     def _exchange(self, call: _Call) -> Answer:

@@ -1,0 +1,69 @@
+"""The last word on where a connection goes: the address that was really reached.
+
+A name that was harmless when it was saved may stand for another machine later (DNS
+rebinding), so the peer of every new connection is judged before a byte is sent to it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from portal.clouds.api import CloudRefused
+
+# Given the number of a peer, says what is wrong with it ("this machine (loopback)"), or "".
+Objection = Callable[[str], str]
+
+
+class WrongPlace(CloudRefused):
+    """The name of an endpoint stands for a machine that no endpoint may be."""
+
+
+def judge(host: str, reached: socket.socket, objection: Objection) -> None:
+    """Close a new connection and raise WrongPlace if there is an objection to its peer."""
+    address = str(reached.getpeername()[0]).partition("%")[0]
+    if reason := objection(address):
+        reached.close()
+        raise WrongPlace(
+            f"{host} stands for {address}, which is {reason}. Nothing was sent there.",
+            advice="Give the cloud account an address that is another machine's.",
+        )
+
+
+class GuardedAdapter(HTTPAdapter):
+    """Mount it on a session, and no connection of that session passes the objection."""
+
+    def __init__(self, objection: Objection, **options: Any) -> None:
+        self._objection = objection
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._objection)
+
+
+def _pools(objection: Objection) -> dict[str, Any]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            reached = super()._new_conn()
+            judge(self.host, reached, objection)
+            return reached
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            reached = super()._new_conn()
+            judge(self.host, reached, objection)
+            return reached
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
