@@ -9,7 +9,10 @@ from importlib import import_module
 from portal.clouds.api import Cloud, Connection
 
 # kind -> "module:class"; imported when first used: a vendor SDK costs the web process nothing.
-DRIVERS: dict[str, str] = {"ahv": "portal.clouds.ahv.driver:AhvCloud"}
+DRIVERS: dict[str, str] = {
+    "ahv": "portal.clouds.ahv.driver:AhvCloud",
+    "azure": "portal.clouds.azure.driver:AzureCloud",
+}
 
 
 def connect(connection: Connection, monotonic: Callable[[], float] = time.monotonic) -> Cloud:

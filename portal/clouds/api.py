@@ -149,6 +149,9 @@ class Server:
     size_bytes: int
     description: str = ""
     disks: tuple[Disk, ...] = ()
+    # Where it is and what it is called there; "" where the cloud has one place and no names.
+    site: str = ""
+    instance_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ class Volume:
     size_bytes: int
     description: str = ""
     attached_to: tuple[str, ...] = ()
+    site: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""Copies: incremental snapshots, found again by their name and tag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation
+from portal.clouds.azure import wire
+from portal.clouds.azure.operations import Operations
+from portal.clouds.azure.session import AzureSession
+
+
+def copy_name(token: str) -> str:
+    return f"{wire.OUR_PREFIX}{token}"
+
+
+class Copies:
+    """Our snapshots in one subscription."""
+
+    def __init__(self, session: AzureSession, operations: Operations) -> None:
+        self._session = session
+        self._operations = operations
+
+    def ensure(self, disk_id: str, location: str, token: str, mark: Mark) -> Operation | Copy:
+        """Snapshot a disk into its own group and region."""
+        wanted = wire.sibling(disk_id, wire.SNAPSHOT, copy_name(token))
+        try:
+            return self._made(self._read(wanted))
+        except NotFound:
+            pass
+        body: dict[str, Any] = {
+            "location": location,
+            "tags": wire.mark_tags(mark, token),
+            "properties": {
+                "incremental": True,
+                "creationData": {"createOption": "Copy", "sourceResourceId": disk_id},
+            },
+        }
+        return self._operations.begin("snapshots.begin_create_or_update", wanted, body)
+
+    def _made(self, snapshot: wire.Json) -> Operation | Copy:
+        if not wire.is_ours(snapshot):
+            raise CloudRefused(f"The name {snapshot['name']} is taken by a snapshot of another.")
+        if not wire.is_settled(snapshot):
+            return self._operations.watch(wire.id_of(snapshot))
+        if wire.provisioning(snapshot).lower() != "succeeded":
+            return self._delete(snapshot)
+        return wire.copy(snapshot)
+
+    def find(self, copy_id: str) -> Copy:
+        """Return a complete copy. One that is still being made, or failed, is refused."""
+        snapshot = self._read(copy_id)
+        percent = wire.properties(snapshot).get("completionPercent")
+        is_whole = percent is None or percent >= 100
+        if wire.provisioning(snapshot).lower() != "succeeded" or not is_whole:
+            raise CloudRefused(f"The snapshot {snapshot['name']} is not complete.")
+        return wire.copy(snapshot)
+
+    def ensure_none(self, token: str, copy_id: str) -> Operation | None:
+        """Delete by id, or by the token in its tags; only what carries our mark."""
+        snapshot = self._look(token, copy_id)
+        if snapshot is None:
+            return None
+        if not wire.is_ours(snapshot):
+            raise CloudRefused(
+                f"{snapshot['name']} was not made by Standby, so it is not deleted.",
+                advice="Delete it at Azure if it is no longer needed.",
+            )
+        if not wire.is_settled(snapshot):
+            return self._operations.watch(wire.id_of(snapshot))
+        return self._delete(snapshot)
+
+    def _look(self, token: str, copy_id: str) -> wire.Json | None:
+        if copy_id:
+            try:
+                return self._read(copy_id)
+            except NotFound:
+                return None
+        listed = self._session.call(lambda client: wire.list_all(client, wire.SNAPSHOT))
+        return next((each for each in listed if wire.tags(each).get(wire.TOKEN_TAG) == token), None)
+
+    def _delete(self, snapshot: wire.Json) -> Operation:
+        return self._operations.begin("snapshots.begin_delete", wire.id_of(snapshot))
+
+    def _read(self, copy_id: str) -> wire.Json:
+        return self._session.call(lambda client: wire.read(client, copy_id))

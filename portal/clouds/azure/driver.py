@@ -1,0 +1,150 @@
+"""Microsoft Azure, by way of Resource Manager and its Python SDK."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from portal.clouds.api import (
+    CloudRefused,
+    Connection,
+    Copy,
+    Identity,
+    Inventory,
+    Mark,
+    NotFound,
+    Operation,
+    Progress,
+    Server,
+    SignInRefused,
+)
+from portal.clouds.azure import rights, wire
+from portal.clouds.azure.copies import Copies
+from portal.clouds.azure.operations import Operations
+from portal.clouds.azure.restore import Restore
+from portal.clouds.azure.servers import Servers
+from portal.clouds.azure.session import AzureSession
+from portal.clouds.azure.sizes import Sizes
+
+SUBSCRIPTIONS_VERSION = "2022-12-01"
+Size = tuple[int, int]
+
+
+class AzureCloud:
+    """`Cloud` for one Azure subscription.
+
+    Secrets: ``tenant``, ``client_id``, ``client_secret``, ``subscription``, ``authority``.
+    """
+
+    def __init__(
+        self, connection: Connection, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._session = AzureSession(connection)
+        self._operations = Operations(self._session)
+        self._servers = Servers(self._session, self._operations)
+        self._copies = Copies(self._session, self._operations)
+        self._restore = Restore(self._session, self._operations, self._servers)
+        self._sizes = Sizes(self._session, monotonic)
+
+    def identify(self) -> Identity:
+        """GET the subscription, then compare what the role allows with what backups need."""
+        path = f"/subscriptions/{self._session.subscription}"
+        try:
+            found = self._session.get(path, SUBSCRIPTIONS_VERSION)
+        except NotFound as error:
+            raise CloudRefused(
+                str(error), advice="Check the subscription id of the cloud account."
+            ) from error
+        lacking = rights.missing(self._session)
+        if lacking.required:
+            raise SignInRefused(
+                f"The application's role lacks {_listed(lacking.required)}.",
+                advice=f"Add this to the role it has on {lacking.scope}.",
+            )
+        return Identity(
+            id=str(found.get("subscriptionId") or self._session.subscription),
+            name=str(found.get("displayName") or "Azure subscription"),
+            version="Azure Resource Manager",
+            warnings=tuple(lacking.warnings),
+        )
+
+    def inventory(self) -> Inventory:
+        """Machines and disks by three lists, however many there are."""
+        vms = self._session.call(lambda client: wire.list_all(client, wire.VM))
+        views = self._session.call(
+            lambda client: [
+                item.as_dict() for item in client.virtual_machines.list_all(status_only="true")
+            ]
+        )
+        disks = self._session.call(lambda client: wire.list_all(client, wire.DISK))
+        by_id = {wire.id_of(disk): disk for disk in disks}
+        by_view = {wire.id_of(view): view for view in views}
+        return Inventory(
+            tuple(self._server(_with_view(vm, by_view), by_id, self._sizes.of) for vm in vms),
+            tuple(
+                wire.volume(disk)
+                for disk in disks
+                if wire.KIND_TAG in wire.tags(disk) and not wire.is_ours(disk)
+            ),
+        )
+
+    def _server(
+        self, vm: wire.Json, disks: Mapping[str, wire.Json], sizes: Callable[[str, str], Size]
+    ) -> Server:
+        size = sizes(str(vm.get("location") or ""), wire.instance_type(vm))
+        return wire.server(vm, disks.get(wire.os_disk_id(vm)), size)
+
+    def server(self, server_id: str) -> Server:
+        vm = self._servers.read(server_id)
+        disk = self._session.call(lambda client: wire.read(client, wire.os_disk_id(vm)))
+        return self._server(vm, {wire.id_of(disk): disk}, self._sizes.known)
+
+    def progress(self, operations: Sequence[str]) -> Mapping[str, Progress]:
+        return self._operations.progress(operations)
+
+    def ensure_shut_down(self, server_id: str) -> Operation | None:
+        """Deallocating asks the guest first: there is no other way to ask it alone."""
+        return self._servers.ensure_off(server_id)
+
+    def ensure_off(self, server_id: str) -> Operation | None:
+        return self._servers.ensure_off(server_id)
+
+    def ensure_on(self, server_id: str) -> Operation | None:
+        return self._servers.ensure_on(server_id)
+
+    def ensure_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Snapshot the OS disk, running or not; of a running one it is crash-consistent."""
+        vm = self._servers.read(server_id)
+        location = str(vm.get("location") or "")
+        return self._copies.ensure(wire.os_disk_id(vm), location, token, mark)
+
+    def find_copy(self, copy_id: str) -> Copy:
+        return self._copies.find(copy_id)
+
+    def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
+        return self._copies.ensure_none(token, copy_id)
+
+    def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._restore.ensure_undo(server_id, token)
+
+    def ensure_restored(self, server_id: str, copy_id: str, token: str) -> Operation | None:
+        return self._restore.ensure_restored(server_id, copy_id, token)
+
+    def ensure_undone(self, server_id: str, token: str) -> Operation | None:
+        return self._restore.ensure_undone(server_id, token)
+
+    def ensure_no_undo(self, token: str) -> Operation | None:
+        return self._restore.ensure_no_undo(token)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _with_view(vm: wire.Json, views: Mapping[str, wire.Json]) -> wire.Json:
+    """The list of machines has no power state, the one that has it has no disks."""
+    view = wire.properties(views.get(wire.id_of(vm), {})).get("instanceView")
+    return {**vm, "properties": {**wire.properties(vm), "instanceView": view}}
+
+
+def _listed(actions: Sequence[str]) -> str:
+    return ", ".join(actions[:3]) + (f" and {len(actions) - 3} more" if len(actions) > 3 else "")

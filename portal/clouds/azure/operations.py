@@ -1,0 +1,179 @@
+"""Long-running operations: begun without waiting, followed by any process.
+
+An operation's id is JSON: ``on`` is the id of the resource it works on, ``verb`` the SDK
+method that began it, ``token`` the SDK's continuation token. Without a token (an operation
+somebody else began) the resource itself is watched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from azure.core.polling.base_polling import BadResponse, BadStatus
+from azure.mgmt.compute import ComputeManagementClient
+from azure.mgmt.core.polling.arm_polling import ARMPolling
+
+from portal.clouds.api import CloudError, CloudRefused, NotFound, Operation, Progress
+from portal.clouds.azure import wire
+from portal.clouds.azure.failures import from_answer, retry_after
+from portal.clouds.azure.session import AzureSession
+
+# Up to so many are asked one by one; more are read off the lists of their resources.
+FEW = 3
+_OVER = frozenset({"succeeded", "failed", "canceled"})
+Begin = Callable[..., Any]
+
+
+class StepPolling(ARMPolling):
+    """A poller that does nothing by itself: no thread, no sleep, one GET per `step`."""
+
+    def finished(self) -> bool:
+        """Say so at once, or the SDK starts a thread that waits."""
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        return self.status().lower() in _OVER
+
+    def step(self) -> None:
+        """Ask once."""
+        if not self.is_over:
+            self.update_status()
+
+    @property
+    def last_answer(self) -> Any:
+        return self._pipeline_response.http_response
+
+
+class Operations:
+    """Begins and follows the operations of one session."""
+
+    def __init__(self, session: AzureSession) -> None:
+        self._session = session
+
+    def begin(self, verb: str, on: str, body: Any = None, message: str = "") -> Operation:
+        """Start ``verb`` (``disks.begin_delete``) on a resource; return without waiting."""
+        group, name = wire.group_and_name(on)
+        arguments = [group, name] if body is None else [group, name, body]
+
+        def start(client: ComputeManagementClient) -> Any:
+            return _method(client, verb)(*arguments, polling=StepPolling(retry_total=0))
+
+        poller = self._session.call(start)
+        return Operation(_encode(verb, on, poller.continuation_token()), message)
+
+    def watch(self, on: str, message: str = "") -> Operation:
+        """Return an operation that ends when nothing is under way on the resource."""
+        return Operation(_encode("", on, ""), message)
+
+    def progress(self, ids: Sequence[str]) -> dict[str, Progress]:
+        """Say how these stand; see `portal.clouds.api.Cloud.progress`."""
+        if len(ids) <= FEW:
+            return {each: self._one(each) for each in ids}
+        return self._many(ids)
+
+    def _one(self, id_: str) -> Progress:
+        verb, on, token = _decode(id_)
+        if not token:
+            return self._by_resource(on)
+        try:
+            return self._by_token(verb, on, token)
+        except (NotFound, ValueError):
+            # The record has expired, or another version of the SDK wrote the token.
+            return self._by_resource(on)
+
+    def _by_token(self, verb: str, on: str, token: str) -> Progress:
+        group, name = wire.group_and_name(on)
+        # A PUT or PATCH is not sent again: with a token, the body is ignored.
+        arguments = [group, name, {}] if _has_body(verb) else [group, name]
+
+        def step(client: ComputeManagementClient) -> StepPolling:
+            polling = StepPolling(retry_total=0)
+            _method(client, verb)(*arguments, polling=polling, continuation_token=token)
+            try:
+                polling.step()
+            except (BadStatus, BadResponse) as error:
+                raise _refused_poll(polling.last_answer) from error
+            return polling
+
+        polling = self._session.call(step)
+        if not polling.is_over:
+            return Progress(Progress.RUNNING)
+        if polling.status().lower() == "succeeded":
+            return Progress(Progress.DONE, 100)
+        code, words = _error_of(polling.last_answer)
+        failure = from_answer(polling.last_answer.status_code, code, words)
+        return Progress(Progress.FAILED, detail=f"{failure} {failure.advice}".strip())
+
+    def _by_resource(self, on: str) -> Progress:
+        try:
+            found = self._session.call(lambda client: wire.read(client, on))
+        except NotFound:
+            return Progress(Progress.DONE, 100)
+        return _progress_of(wire.provisioning(found))
+
+    def _many(self, ids: Sequence[str]) -> dict[str, Progress]:
+        """One list per type of resource, whatever the number of operations."""
+        targets = {id_: _decode(id_)[1] for id_ in ids}
+        states: dict[str, str] = {}
+        for kind in sorted({wire.kind_of(on) for on in targets.values()}):
+            listed = self._session.call(partial(wire.list_all, kind=kind))
+            states |= {wire.id_of(item): wire.provisioning(item) for item in listed}
+        found = {}
+        for id_, on in targets.items():
+            progress = _progress_of(states.get(on, "Succeeded"))
+            # Only the operation itself knows why it failed.
+            found[id_] = self._one(id_) if progress.state == Progress.FAILED else progress
+        return found
+
+
+def _progress_of(provisioning: str) -> Progress:
+    state = provisioning.lower()
+    if state == "failed":
+        return Progress(Progress.FAILED, detail="Azure says that the operation failed.")
+    if state in ("succeeded", "canceled"):
+        return Progress(Progress.DONE, 100)
+    return Progress(Progress.RUNNING)
+
+
+def _refused_poll(answer: Any) -> CloudError:
+    code, words = _error_of(answer)
+    return from_answer(answer.status_code, code, words, retry_after(answer.headers))
+
+
+def _error_of(answer: Any) -> tuple[str, str]:
+    """Code and message of an error body; a body that is none of JSON has neither."""
+    try:
+        body = json.loads(answer.text())
+    except ValueError:
+        body = None
+    error = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping):
+        return "", f"Azure answered {answer.status_code}."
+    code = str(error.get("code") or "")
+    return code, str(error.get("message") or code)
+
+
+def _method(client: ComputeManagementClient, verb: str) -> Begin:
+    group, _, name = verb.partition(".")
+    method: Begin = getattr(getattr(client, group), name)
+    return method
+
+
+def _has_body(verb: str) -> bool:
+    return verb.endswith(("_create_or_update", "_update"))
+
+
+def _encode(verb: str, on: str, token: str) -> str:
+    return json.dumps({"verb": verb, "on": on.lower(), "token": token}, separators=(",", ":"))
+
+
+def _decode(id_: str) -> tuple[str, str, str]:
+    try:
+        given = json.loads(id_)
+        return given["verb"], given["on"], given["token"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CloudRefused(f"{id_[:40]} is not an operation of Azure.") from error

@@ -1,0 +1,135 @@
+"""One signed-in client of the SDK, shared by threads: credential, trust, time-outs, errors."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import AzureError
+from azure.core.rest import HttpRequest
+from azure.identity import ClientSecretCredential
+from azure.mgmt.compute import ComputeManagementClient
+
+from portal.clouds.api import Connection
+from portal.clouds.azure.failures import from_answer, from_sdk
+
+T = TypeVar("T")
+# Resource Managers that issue to their own name; any other address speaks for the public cloud.
+SCOPES = {
+    host: f"https://{host}/.default"
+    for host in (
+        "management.azure.com",
+        "management.usgovcloudapi.net",
+        "management.chinacloudapi.cn",
+    )
+}
+PUBLIC_SCOPE = SCOPES["management.azure.com"]
+
+
+class AzureSession:
+    """Calls the SDK and turns what it raises into our errors.
+
+    Nothing is retried here and nothing sleeps: the SDK would obey any Retry-After in full,
+    in the runner's thread. The engine waits instead.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.subscription = connection.secrets["subscription"].lower()
+        self.host = urlsplit(connection.endpoint).netloc
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._ca = _ca_file(connection.ca_pem)
+        self._client: ComputeManagementClient | None = None
+
+    def call(self, verb: Callable[[ComputeManagementClient], T]) -> T:
+        """Return what ``verb`` returns. A token that is no longer taken is renewed, once."""
+        client = self._signed_in()
+        try:
+            return verb(client)
+        except AzureError as error:
+            if not _is_stale_token(error):
+                raise from_sdk(error, self.host) from error
+        self._forget(client)
+        try:
+            return verb(self._signed_in())
+        except AzureError as error:
+            raise from_sdk(error, self.host) from error
+
+    def get(self, path: str, api_version: str) -> Any:
+        """GET what the compute client has no method for; return its JSON."""
+        url = f"{self._connection.endpoint.rstrip('/')}{path}?api-version={api_version}"
+
+        def verb(client: ComputeManagementClient) -> Any:
+            response = client.send_request(HttpRequest("GET", url))
+            response.raise_for_status()
+            return response.json()
+
+        try:
+            return self.call(verb)
+        except ValueError as error:  # a body that is no JSON, with a status of success
+            raise from_answer(502, "", f"{self.host} sent no JSON.") from error
+
+    def _signed_in(self) -> ComputeManagementClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def _forget(self, client: ComputeManagementClient) -> None:
+        with self._lock:
+            if self._client is client:
+                self._client = None
+
+    def _connect(self) -> ComputeManagementClient:
+        given = self._connection
+        common: dict[str, Any] = {
+            "connection_verify": self._ca.name if self._ca else True,
+            "connection_timeout": given.connect_timeout,
+            "read_timeout": given.read_timeout,
+            "retry_total": 0,
+            # A proxy or a CA of the shell's must not change whom we trust.
+            "use_env_settings": False,
+        }
+        credential = ClientSecretCredential(
+            given.secrets["tenant"],
+            given.secrets["client_id"],
+            given.secrets["client_secret"],
+            authority=given.secrets["authority"],
+            disable_instance_discovery=True,
+            **common,
+        )
+        return ComputeManagementClient(
+            credential,
+            self.subscription,
+            base_url=given.endpoint.rstrip("/"),
+            credential_scopes=[SCOPES.get(self.host.partition(":")[0], PUBLIC_SCOPE)],
+            **common,
+        )
+
+    def close(self) -> None:
+        """Let go of connections and of the CA's file."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        if self._ca is not None:
+            self._ca.close()
+
+
+def _is_stale_token(error: AzureError) -> bool:
+    response = getattr(error, "response", None)
+    is_from_token_endpoint = "AADSTS" in str(error)
+    return getattr(response, "status_code", None) == 401 and not is_from_token_endpoint
+
+
+def _ca_file(pem: str) -> Any:
+    """The SDK takes a CA as a file alone."""
+    if not pem:
+        return None
+    file = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - lives as long as the session
+    file.write(pem.encode())
+    file.flush()
+    return file

@@ -1,0 +1,198 @@
+"""What Azure's answers say, in our words. Ids in lower case: answers differ in their casing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from azure.mgmt.compute import ComputeManagementClient
+
+from portal.clouds.api import Copy, Disk, Mark, PowerState, Server, Volume
+
+GIB = 2**30
+VM, DISK, SNAPSHOT = "virtualmachines", "disks", "snapshots"
+OUR_TAG, TOKEN_TAG, UNDO_TAG = "standby", "standby-token", "standby-undo"
+OUR_VERSION = "v1"
+OUR_PREFIX = "standby-"
+# The desktop platform's tags: what a machine or a disk is, and whose.
+KIND_TAG, USER_TAG = "frame-kind", "frame-user"
+Json = Mapping[str, Any]
+
+_OFF = frozenset({"deallocated", "stopped", "starting"})
+_ON = frozenset({"running", "stopping", "deallocating"})
+
+
+# Ids
+
+
+def group_and_name(id_: str) -> tuple[str, str]:
+    """Return resource group and name out of an id."""
+    parts = id_.split("/")
+    return parts[4], parts[-1]
+
+
+def kind_of(id_: str) -> str:
+    """Return the type of the resource: ``virtualmachines``, ``disks`` or ``snapshots``."""
+    return id_.lower().split("/")[7]
+
+
+def id_of(item: Json) -> str:
+    return str(item["id"]).lower()
+
+
+def sibling(id_: str, kind: str, name: str) -> str:
+    """Return the id of a resource in the same group."""
+    parts = id_.lower().split("/")
+    return "/".join([*parts[:7], kind, name.lower()])
+
+
+# Reading
+
+
+def read(client: ComputeManagementClient, id_: str) -> Json:
+    """GET a machine (with its power), a disk or a snapshot."""
+    group, name = group_and_name(id_)
+    kind = kind_of(id_)
+    if kind == VM:
+        return client.virtual_machines.get(group, name, expand="instanceView").as_dict()
+    if kind == DISK:
+        return client.disks.get(group, name).as_dict()
+    return client.snapshots.get(group, name).as_dict()
+
+
+def list_all(client: ComputeManagementClient, kind: str) -> list[Json]:
+    """GET every machine, disk or snapshot of the subscription."""
+    listing: Iterable[Any]
+    if kind == VM:
+        listing = client.virtual_machines.list_all()
+    elif kind == DISK:
+        listing = client.disks.list()
+    else:
+        listing = client.snapshots.list()
+    return [item.as_dict() for item in listing]
+
+
+def properties(item: Json) -> Json:
+    found: Json = item.get("properties") or {}
+    return found
+
+
+def tags(item: Json) -> dict[str, str]:
+    return dict(item.get("tags") or {})
+
+
+def provisioning(item: Json) -> str:
+    return str(properties(item).get("provisioningState") or "Succeeded")
+
+
+def is_settled(item: Json) -> bool:
+    """Whether no operation is under way on it."""
+    return provisioning(item).lower() in {"succeeded", "failed", "canceled"}
+
+
+def raw_power(vm: Json) -> str:
+    """Return Azure's word for the power state: ``running``, ``deallocated``, or ""."""
+    view = properties(vm).get("instanceView") or {}
+    for status in view.get("statuses") or []:
+        kind, _, value = str(status.get("code", "")).partition("/")
+        if kind.lower() == "powerstate":
+            return value.lower()
+    return ""
+
+
+def power(vm: Json) -> PowerState:
+    """A machine between two states counts as what it leaves."""
+    found = raw_power(vm)
+    if found in _OFF:
+        return PowerState.OFF
+    return PowerState.ON if found in _ON else PowerState.UNKNOWN
+
+
+def os_disk(vm: Json) -> Json:
+    found: Json = (properties(vm).get("storageProfile") or {}).get("osDisk") or {}
+    return found
+
+
+def os_disk_id(vm: Json) -> str:
+    return str((os_disk(vm).get("managedDisk") or {}).get("id") or "").lower()
+
+
+def size_bytes(disk: Json) -> int:
+    """Bytes exactly where they are given; else the size it was ordered with."""
+    found = properties(disk)
+    return int(found.get("diskSizeBytes") or int(found.get("diskSizeGB") or 0) * GIB)
+
+
+def managed_by(disk: Json) -> str:
+    return str(disk.get("managedBy") or "").lower()
+
+
+# Our words
+
+
+def description(item: Json) -> str:
+    """The platform's tags as the one line that says what it is, and whose."""
+    given = tags(item)
+    if KIND_TAG not in given:
+        return ""
+    user = f" user={given[USER_TAG]}" if given.get(USER_TAG) else ""
+    return f"frame: kind={given[KIND_TAG]}{user}"
+
+
+def server(vm: Json, disk: Json | None, size: tuple[int, int] = (0, 0)) -> Server:
+    """A machine; its size is that of its OS disk, the one disk that is backed up (R005, R006)."""
+    disks = () if disk is None else (Disk(id_of(disk), "os", size_bytes(disk)),)
+    return Server(
+        id=id_of(vm),
+        name=str(vm["name"]),
+        power=power(vm),
+        vcpus=size[0],
+        memory_mb=size[1],
+        size_bytes=sum(each.size_bytes for each in disks),
+        description=description(vm),
+        disks=disks,
+        site=str(vm.get("location") or ""),
+        instance_type=instance_type(vm),
+    )
+
+
+def instance_type(vm: Json) -> str:
+    return str((properties(vm).get("hardwareProfile") or {}).get("vmSize") or "")
+
+
+def volume(disk: Json) -> Volume:
+    holder = managed_by(disk)
+    return Volume(
+        id=id_of(disk),
+        name=str(disk["name"]),
+        size_bytes=size_bytes(disk),
+        description=description(disk),
+        attached_to=(holder,) if holder else (),
+        site=str(disk.get("location") or ""),
+    )
+
+
+def copy(snapshot: Json) -> Copy:
+    return Copy(id_of(snapshot), str(snapshot["name"]), size_bytes(snapshot))
+
+
+def is_ours(item: Json) -> bool:
+    return tags(item).get(OUR_TAG) == OUR_VERSION
+
+
+def mark_tags(mark: Mark, token: str) -> dict[str, str]:
+    """Our mark as tags: strays are found by them, a lost catalogue is rebuilt."""
+    return {
+        OUR_TAG: OUR_VERSION,
+        TOKEN_TAG: token,
+        "standby-account": mark.account,
+        "standby-resource": mark.resource,
+        "standby-backup": mark.backup,
+        "standby-task": mark.task,
+        "standby-type": mark.type,
+    }
+
+
+def without_ours(given: Mapping[str, str]) -> dict[str, str]:
+    """The customer's tags alone."""
+    return {key: value for key, value in given.items() if not key.startswith(OUR_TAG)}
