@@ -39,7 +39,11 @@ class SignInAdapter(DefaultAccountAdapter):
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         email = str(credentials.get("email") or credentials.get("username") or "")
-        record(Actor.of(request), "user.sign_in", result=AuditEntry.Result.FAILED, label=email)
+        email = email.replace("\x00", "").strip()
+        # Whose address it is decides which administrators are shown the try; nobody's, none.
+        meant = User.objects.filter(email=email.lower()).first()
+        failed = AuditEntry.Result.FAILED
+        record(Actor.of(request), "user.sign_in", meant, result=failed, label=email)
         super().authentication_failed(request, **credentials)
 
 

@@ -103,9 +103,10 @@ class _DayField(forms.DateField):
 
 class AuditFilterForm(FilterForm):
     SYSTEM = "system"
-    ABOVE = "above"
+    ABOVE, SIGN_INS = "above", "sign-ins"
+    SCOPES = ((ABOVE, "Organization and customer"), (SIGN_INS, "Sign-ins"))
 
-    scope = forms.ChoiceField(choices=[(ABOVE, "Organization and customer")], required=False)
+    scope = forms.ChoiceField(choices=SCOPES, required=False)
     group = forms.ChoiceField(label="Action", choices=list(ACTION_GROUPS.items()), required=False)
     person = forms.CharField(label="Person", required=False)
     since = _DayField("From")

@@ -85,6 +85,19 @@ def grants_on(account: Account) -> QuerySet[RoleGrant]:
     return rows.select_related("user", "account", "organization", "customer")
 
 
+def people_of(scope: Customer | Organization) -> QuerySet[User]:
+    """Everybody with a role on the customer or organization, or on anything below it."""
+    if isinstance(scope, Customer):
+        within = (
+            Q(customer=scope)
+            | Q(organization__customer=scope)
+            | Q(account__organization__customer=scope)
+        )
+    else:
+        within = Q(organization=scope) | Q(account__organization=scope)
+    return User.objects.filter(pk__in=RoleGrant.objects.filter(within).values("user"))
+
+
 def open_invitations_on(account: Account) -> QuerySet[Invitation]:
     """Invitations to this account or above it whose link still works."""
     rows = Invitation.objects.filter(

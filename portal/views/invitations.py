@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal.access import public
 from portal.account_forms import JoinForm
-from portal.audit import Actor
+from portal.audit import Actor, record
 from portal.models import Invitation, User
 from portal.refusals import Refused
 from portal.services import people
@@ -47,6 +47,7 @@ def _register(request: HttpRequest, invitation: Invitation) -> HttpResponse:
             form.refuse(refusal)
         else:
             login(request, user, backend=BACKEND)
+            record(Actor.of(request), "user.signed_in", user, by="invitation")
             messages.success(request, f"Welcome. You are {invitation.get_role_display()}.")
             return redirect("portal:home")
     status = 422 if form.is_bound else 200

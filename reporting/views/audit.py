@@ -9,7 +9,8 @@ from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from portal.access import Permission, Request, account_view, wants_fragment
-from portal.models import AuditEntry, Customer
+from portal.models import AuditEntry, Customer, Organization
+from portal.services.people import people_of
 from reporting.forms import AuditFilterForm
 from reporting.paging import Order, capped_count, page_of
 
@@ -20,8 +21,7 @@ from reporting.paging import Order, capped_count, page_of
 def audit_list(request: Request) -> HttpResponse:
     form = AuditFilterForm(request.GET, account=request.account)
     may_look_above = Permission.VIEW_CLOUD_ACCOUNTS in request.permissions
-    looks_above = may_look_above and form.chosen("scope")
-    entries = _entries_above(request) if looks_above else _entries(request)
+    entries = _entries(request, form.chosen("scope") if may_look_above else "")
     entries = entries.filter(form.condition())
     order = Order.parse(request.GET.get("sort", ""), ("at",), "-at")
     context = {
@@ -34,18 +34,28 @@ def audit_list(request: Request) -> HttpResponse:
     return render(request, template, context)
 
 
-def _entries(request: Request) -> QuerySet[AuditEntry]:
-    return AuditEntry.objects.filter(account=request.account)
+def _entries(request: Request, scope: str) -> QuerySet[AuditEntry]:
+    """Entries of the account; or, for administrators above it, of what they administer.
 
-
-def _entries_above(request: Request) -> QuerySet[AuditEntry]:
-    """What was done to the organization; for the customer's administrators, to all of the customer.
-
-    Cloud accounts, organizations and roles granted on them: it belongs to no account.
+    ``above``: cloud accounts, organizations and roles on them, which belong to no account.
+    ``sign-ins``: those of people who have a role on it or below; nobody else's.
     """
-    organization = request.account.organization
+    if not scope:
+        return AuditEntry.objects.filter(account=request.account)
     above = AuditEntry.objects.filter(account=None)
-    administered = Customer.objects.administered_by(request.user)
-    if administered.filter(pk=organization.customer_id).exists():
-        return above.filter(customer=organization.customer_id)
-    return above.filter(organization=organization)
+    administered = _administered(request)
+    if scope == AuditFilterForm.SIGN_INS:
+        people = people_of(administered).values_list("pk", flat=True)
+        return above.filter(target_type="user", target_id__in=list(map(str, people)))
+    if isinstance(administered, Customer):
+        return above.filter(customer=administered)
+    return above.filter(organization=administered)
+
+
+def _administered(request: Request) -> Customer | Organization:
+    """The customer for its administrators, the organization for its own."""
+    organization = request.account.organization
+    customers = Customer.objects.administered_by(request.user)
+    if customers.filter(pk=organization.customer_id).exists():
+        return organization.customer
+    return organization

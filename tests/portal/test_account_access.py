@@ -140,6 +140,8 @@ def test_somebody_new_joins_by_the_link_once(link: str, world: World) -> None:
         browser.get(reverse("portal:account_settings", args=[world.account.pk])).status_code == 200
     )
     assert AuditEntry.objects.filter(action="access.accept", actor=person).exists()
+    entered = AuditEntry.objects.get(action="user.signed_in", actor=person)
+    assert entered.detail == {"by": "invitation"}
     again = Client().post(link, JOIN | {"full_name": "Second"})
     assert again.status_code == 404
     assert User.objects.filter(email="new@example.org").count() == 1
