@@ -16,9 +16,9 @@ from django_htmx.middleware import HtmxDetails
 
 from portal.context_processors import SWITCHER_ROWS, Shell
 from portal.dialogs import done, render_dialog
-from portal.models import User
+from portal.models import Task, User
 from portal.tables import Table, show_table
-from tests.factories import AccountFactory
+from tests.factories import AccountFactory, NotificationFactory, TaskFactory
 from tests.people import World
 
 Queries = Callable[[int], Any]
@@ -55,6 +55,13 @@ def test_the_shell_asks_each_fact_once(
             assert shell.is_administrator
             assert shell.active_task_count == 0
             assert shell.unread_notification_count == 0
+
+
+def test_counts_of_the_shell_stop_at_99(world: World, org_admin: User) -> None:
+    TaskFactory.create_batch(99, account=world.account, state=Task.State.QUEUED)
+    NotificationFactory.create_batch(120, account=world.account)
+    shell = Shell(asked(org_admin, account=world.account))
+    assert (shell.active_tasks, shell.unread_notifications) == ("99", "99+")
 
 
 def test_the_switcher_shows_only_what_the_person_reaches(
