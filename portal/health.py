@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Min, Q
+from django.db.models import Max, Min, Q
 from django.templatetags.static import static
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -19,7 +19,8 @@ from portal.models import CloudAccount, Heartbeat, Task
 
 # A runner beats every ten seconds at work, and once a minute when there is none.
 HEARTBEAT_SECONDS = 90
-QUEUE_SECONDS = 60
+# A runner ends after less than a minute, and the next wake is taken.
+QUEUE_SECONDS = 180
 UNCLAIMED_SECONDS = 120
 
 
@@ -96,16 +97,24 @@ def check_worker(now: datetime) -> Finding:
 
 
 def check_queue(now: datetime) -> Finding:
-    """Wakes may wait behind busy runners; they must not wait while none is at work."""
-    free_before = now - timedelta(seconds=settings.Q_CLUSTER["retry"])
-    oldest = OrmQ.objects.filter(lock__lt=free_before).aggregate(at=Min("lock"))["at"]
-    age = int((free_before - oldest).total_seconds()) if oldest else 0
-    beating = Heartbeat.objects.filter(at__gt=now - timedelta(seconds=QUEUE_SECONDS)).exists()
-    if age > QUEUE_SECONDS and not beating:
+    """Wakes may wait behind busy runners; they must not wait while none is taken.
+
+    The broker writes into ``lock`` when a wake is due: at once, and when it is taken, after
+    ``retry`` seconds, should its worker be lost.
+    """
+    wakes = OrmQ.objects.aggregate(oldest=Min("lock"), newest=Max("lock"))
+    if wakes["oldest"] is None:
+        return Finding("queue", True, "The queue is empty.")
+    waited = int((now - wakes["oldest"]).total_seconds())
+    taken_at = wakes["newest"] - timedelta(seconds=settings.Q_CLUSTER["retry"])
+    is_moving = (now - taken_at).total_seconds() < QUEUE_SECONDS
+    if waited > QUEUE_SECONDS and not is_moving:
         return Finding(
             "queue",
             False,
-            f"The oldest wake has waited {age} s and nobody takes it. Start: manage.py worker",
+            f"The queue does not move: its oldest wake has waited {waited // 60} minutes, and none "
+            f"was taken in the last {QUEUE_SECONDS // 60}. Start a worker, or restart the one that "
+            "runs: manage.py worker",
         )
     return Finding("queue", True, "The queue moves.")
 

@@ -13,8 +13,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
+from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 
+from portal.engine.wake import wake_worker
+from portal.health import check_queue
 from portal.models import CloudAccount, Heartbeat, Task
 from tests.factories import TaskFactory
 from tests.people import World
@@ -28,7 +31,8 @@ def _beat(seconds_ago: float = 1) -> None:
 
 
 def _wake(seconds_ago: float) -> None:
-    lock = timezone.now() - timedelta(seconds=settings.Q_CLUSTER["retry"] + seconds_ago)
+    """A wake that has waited so long; with a negative number, as the broker marks one taken."""
+    lock = timezone.now() - timedelta(seconds=seconds_ago)
     OrmQ.objects.create(key="standby", payload="", lock=lock)
 
 
@@ -64,12 +68,27 @@ def test_not_ready_without_a_worker() -> None:
     assert "manage.py worker" in answer.json()["checks"]["worker"]
 
 
-def test_not_ready_while_nobody_takes_the_wakes() -> None:
-    _beat(seconds_ago=80)
+def test_not_ready_while_nobody_takes_the_wakes_whatever_else_lives() -> None:
+    _beat()
     _wake(seconds_ago=300)
-    assert "has waited" in Client().get("/readyz").json()["checks"]["queue"]
-    _beat()  # runners are busy; a wake may wait behind them
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert "oldest wake has waited 5 minutes" in answer.json()["checks"]["queue"]
+    assert "The queue does not move" in _doctor()[1]
+    held = settings.Q_CLUSTER["retry"]
+    _wake(seconds_ago=200 - held)  # taken, and not heard of since
+    assert Client().get("/readyz").status_code == 503
+    _wake(seconds_ago=30 - held)  # a runner is at work; wakes may wait behind it
     assert Client().get("/readyz").json()["checks"]["queue"] == "ok"
+
+
+def test_a_wake_as_the_broker_queues_it_counts_from_then() -> None:
+    _beat()
+    wake_worker()
+    assert check_queue(timezone.now()).is_ok
+    assert not check_queue(timezone.now() + timedelta(seconds=200)).is_ok
+    assert ORM(list_key="standby").dequeue()
+    assert check_queue(timezone.now() + timedelta(seconds=100)).is_ok
 
 
 def test_not_ready_while_a_due_task_lies_unclaimed(world: World) -> None:
