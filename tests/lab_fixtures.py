@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from portal.lab import Lab, LabServer
 
 
+# The cloud's own paths; the lab's control paths carry this.
+CLOUD_CALL = r"^(?!.*\.lab)"
+
+
 @pytest.fixture(scope="session")
 def lab_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the lab's CA lies; making one takes longer than most tests."""
@@ -42,9 +46,11 @@ def lab_server(_lab_and_server: tuple[Lab, LabServer], lab: Lab) -> LabServer:
 
 
 def empty_lab(lab: Lab) -> None:
-    """Remove machines, groups, tasks, faults and the log; the dialects stay."""
+    """Remove machines, groups, disks, tasks, faults and the log; the dialects stay."""
     lab.faults.clear()
     lab.calls.clear()
+    for each in (lab.azure.vms, lab.azure.disks, lab.azure.snapshots, lab.azure.operations):
+        each.clear()
     for cluster in lab.clusters.values():
         for held in (cluster.vms, cluster.volume_groups, cluster.tasks):
             held.clear()

@@ -16,18 +16,34 @@ from typing import Protocol
 
 from portal.clouds.api import Connection
 from portal.lab import Fault, Lab, LabServer
-from tests.lab_fixtures import empty_lab
+from tests.contract.azure_site import azure
+from tests.lab_fixtures import CLOUD_CALL, empty_lab
 
 GIB = 2**30
-# The cloud's own paths; the lab's control paths carry this.
-CLOUD_CALL = r"^(?!.*\.lab)"
 
 
 class Site(Protocol):
     """One cloud account at its lab."""
 
+    # How many disks of a server are backed up, its first ones.
+    disks_kept: int
+    # Whether what is set aside for an undo is a thing of its own, or the old disk itself.
+    is_aside_apart: bool
+    # Whether a guest can be asked to shut down without its power being cut in the end.
+    asks_guest_alone: bool
+    # Where faults find the calls that switch on and that copy.
+    power_path: str
+    copy_path: str
+    copy_method: str
+    # Ids of a server and a copy that are not there.
+    gone: str
+    gone_copy: str
+
     @property
     def connection(self) -> Connection: ...
+
+    @property
+    def wrong_secrets(self) -> dict[str, str]: ...
 
     def empty(self) -> None:
         """Remove everything, the faults and the log too."""
@@ -61,6 +77,9 @@ class Site(Protocol):
     def fault_free(self) -> None:
         """Remove all faults."""
 
+    def list_in_one(self) -> None:
+        """Let lists come in one page, however long they are."""
+
     def advance(self, seconds: float) -> None:
         """Let the cloud's time pass."""
 
@@ -75,6 +94,18 @@ class PrismSite:
     lab: Lab
     server: LabServer
     numbers: Iterator[int]
+    disks_kept: int = 2
+    is_aside_apart: bool = True
+    asks_guest_alone: bool = True
+    power_path: str = "set_power_state"
+    copy_path: str = "clone"
+    copy_method: str = "POST"
+    gone: str = "6a2a4f4e-6a0b-4d4e-9a55-0c8e5d8b9f11"
+    gone_copy: str = gone
+
+    @property
+    def wrong_secrets(self) -> dict[str, str]:
+        return {**self.connection.secrets, "password": "guess"}
 
     @property
     def connection(self) -> Connection:
@@ -131,6 +162,9 @@ class PrismSite:
     def fault_free(self) -> None:
         self.lab.faults.clear()
 
+    def list_in_one(self) -> None:
+        """They always do."""
+
     def advance(self, seconds: float) -> None:
         self.lab.clock.advance(seconds)
 
@@ -153,10 +187,12 @@ _OPENERS: dict[str, Callable[[Path], Iterator[Site]]] = {
     "ahv that answers 500 for what it does not know": _prism(errors="500"),
     "ahv that gives clones its own uuid": _prism(honours_clone_uuid=False),
     "ahv with both habits": _prism(errors="500", honours_clone_uuid=False),
+    "azure": azure(),
+    "azure with every habit": azure(is_odd=True),
 }
 SITES = tuple(_OPENERS)
 # One of each driver at its plainest, one at its oddest: for tests that try very many cases.
-EXTREMES = ("ahv", "ahv with both habits")
+EXTREMES = ("ahv", "ahv with both habits", "azure", "azure with every habit")
 
 
 @contextmanager

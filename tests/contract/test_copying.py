@@ -29,7 +29,22 @@ class Backed:
 
     def assert_nothing_else(self) -> None:
         assert self.site.everything() == {self.server, self.copy.id}
-        assert self.site.contents(self.copy.id) == OLD
+        assert self.site.contents(self.copy.id) == kept(self.site, OLD)
+
+
+def kept(site: Site, contents: list[str]) -> list[str]:
+    """What a backup of these disks holds."""
+    return contents[: site.disks_kept]
+
+
+def kept_sizes(site: Site) -> list[int]:
+    """Bytes of the disks that a backup holds."""
+    return [40 * GIB, 41 * GIB][: site.disks_kept]
+
+
+def restored(site: Site) -> list[str]:
+    """What the disks hold after a restore: those that are not backed up stay."""
+    return OLD[: site.disks_kept] + NEW[site.disks_kept :]
 
 
 @pytest.fixture
@@ -64,9 +79,9 @@ def _drop(aside: str = "undo") -> Callable[[Cloud], Operation | None]:
 
 
 def test_a_copy_holds_what_the_server_held(site: Site, cloud: Cloud, backed: Backed) -> None:
-    assert site.contents(backed.copy.id) == OLD
+    assert site.contents(backed.copy.id) == kept(site, OLD)
     assert backed.contents() == NEW
-    assert backed.copy.size_bytes == 81 * GIB
+    assert backed.copy.size_bytes == sum(kept_sizes(site))
     assert cloud.find_copy(backed.copy.id) == backed.copy
 
 
@@ -123,7 +138,7 @@ def test_a_restore_puts_the_copys_content_in_place(
     before = cloud.server(backed.server)
     carry(site, cloud, _set_aside(backed))
     carry(site, cloud, _swap(backed))
-    assert backed.contents() == OLD
+    assert backed.contents() == restored(site)
     carry(site, cloud, _drop())
     backed.assert_nothing_else()
     after = cloud.server(backed.server)
@@ -151,7 +166,7 @@ def test_the_same_backup_can_be_restored_twice(site: Site, cloud: Cloud, backed:
         carry(site, cloud, _set_aside(backed, token))
         carry(site, cloud, _swap(backed, token))
         carry(site, cloud, _drop(token))
-        assert backed.contents() == OLD
+        assert backed.contents() == restored(site)
         site.write(backed.server, NEW)
     backed.assert_nothing_else()
 
@@ -253,15 +268,18 @@ def test_a_trouble_at_any_call_changes_nothing_about_the_end(
 def _assert_reached(site: Site, cloud: Cloud, backed: Backed, verb: str) -> None:
     let_pass(site, cloud, 600)
     made = site.everything() - {backed.server, backed.copy.id}
+    aside = [NEW] if site.is_aside_apart else []
     match verb:
-        case "copy" | "set aside":
-            assert [site.contents(id_) for id_ in made] == [NEW]
+        case "copy":
+            assert [site.contents(id_) for id_ in made] == [kept(site, NEW)]
+        case "set aside":
+            assert [site.contents(id_) for id_ in made] == aside
         case "swap":
-            assert backed.contents() == OLD
-            assert [site.contents(id_) for id_ in made] == [NEW]
+            assert backed.contents() == restored(site)
+            assert [site.contents(id_) for id_ in made] == [kept(site, NEW)]
         case "put back":
             assert backed.contents() == NEW
-            assert [site.contents(id_) for id_ in made] == [NEW]
+            assert [site.contents(id_) for id_ in made] == aside
         case "drop":
             backed.assert_nothing_else()
         case "remove":
@@ -274,7 +292,9 @@ def test_a_copy_that_fails_at_the_cloud_says_so_and_leaves_nothing(
     site: Site, cloud: Cloud
 ) -> None:
     server = site.add_server(OLD)
-    site.strike(Fault("task_failed", path="clone", detail="Storage container is full"))
+    site.strike(
+        Fault("task_failed", site.copy_method, site.copy_path, detail="Storage container is full")
+    )
     with pytest.raises(OperationFailed, match="Storage container is full"):
         carry(site, cloud, lambda cloud: cloud.ensure_copy(server, "tok", MARK))
     carry(site, cloud, lambda cloud: cloud.ensure_no_copy("tok"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from portal.clouds.api import Cloud, Operation, Progress
 from tests.contract.carrying import MARK, carry, let_pass
 from tests.contract.sites import Site
@@ -29,6 +31,8 @@ def test_many_guests_are_watched_to_their_end(site: Site, cloud: Cloud) -> None:
 
 
 def test_power_can_be_cut_under_a_guest_that_never_ends(site: Site, cloud: Cloud) -> None:
+    if not site.asks_guest_alone:
+        pytest.skip("this cloud cuts the power itself when a guest takes too long")
     server = site.add_server(["one"], power="on", shutdown_seconds=None)
     begun = cloud.ensure_shut_down(server)
     assert begun is not None

@@ -48,6 +48,7 @@ class AzureCloud:
 
     def identify(self) -> Identity:
         """GET the subscription, then compare what the role allows with what backups need."""
+        self._session.forget_refusal()
         path = f"/subscriptions/{self._session.subscription}"
         try:
             found = self._session.get(path, SUBSCRIPTIONS_VERSION)

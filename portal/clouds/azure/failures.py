@@ -13,7 +13,12 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceResponseError,
+)
 
 from portal.clouds.api import (
     CloudBusy,
@@ -53,15 +58,32 @@ _SCOPE = re.compile(r"scope '([^']+)'")
 _LOCKED_BY = re.compile(r"locked: '([^']+)'")
 
 
-def from_sdk(error: AzureError, host: str) -> CloudError:
-    """Return the error of ours that says what the SDK's error means."""
+TokenAnswer = tuple[int, Mapping[str, str]]
+
+
+def from_sdk(
+    error: AzureError,
+    host: str,
+    timeouts: tuple[float, float],
+    token_answer: TokenAnswer | None = None,
+) -> CloudError:
+    """Return the error of ours that says what the SDK's error means.
+
+    ``timeouts`` are those for connecting and reading, in seconds; ``token_answer`` is status
+    and headers of the token endpoint's last answer, which the SDK's error does not carry.
+    """
     said = str(getattr(error, "message", "") or error)
     numbers = _AADSTS.findall(said)
     if numbers:
         return _sign_in(numbers[0], _first_line(said))
     response = getattr(error, "response", None)
     if not isinstance(error, HttpResponseError) or response is None:
-        return _no_answer(error, said, host)
+        if isinstance(error, ClientAuthenticationError) and token_answer:
+            status, headers = token_answer
+            if status in BUSY_STATUSES:
+                wait = retry_after(headers)
+                return CloudBusy(f"The token endpoint answers {status}.", retry_after=wait)
+        return _no_answer(error, said, host, timeouts)
     code, words = _code_and_words(error, said)
     wait = retry_after(response.headers)
     return from_answer(response.status_code, code, words, wait)
@@ -120,7 +142,9 @@ def _sign_in(number: str, said: str) -> CloudError:
     return SignInRefused(said, advice=SIGN_IN_ADVICE.get(number, OTHER_SIGN_IN))
 
 
-def _no_answer(error: AzureError, said: str, host: str) -> CloudError:
+def _no_answer(
+    error: AzureError, said: str, host: str, timeouts: tuple[float, float]
+) -> CloudError:
     """Name, route, TLS, time-out, or a connection that broke."""
     words = said.lower()
     if "certificate" in words:
@@ -130,8 +154,10 @@ def _no_answer(error: AzureError, said: str, host: str) -> CloudError:
         )
     if "name or service not known" in words or "nameresolution" in words or "resolve" in words:
         return CloudUnreachable(f"The name of {host} is unknown.", advice="Check the endpoint.")
+    if "connecttimeout" in words or "connect timeout" in words:
+        return CloudUnreachable(f"{host} timed out: no connection within {timeouts[0]:g} s.")
     if "timed out" in words or "timeout" in words:
-        return CloudUnreachable(f"{host} timed out.")
+        return CloudUnreachable(f"{host} timed out: no answer within {timeouts[1]:g} s.")
     if "refused" in words:
         return CloudUnreachable(f"{host} refuses connections.", advice="Check the endpoint.")
     what = "broke" if isinstance(error, ServiceResponseError) else "failed"

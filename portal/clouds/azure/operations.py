@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
 from azure.core.polling.base_polling import BadResponse, BadStatus
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
-from portal.clouds.api import CloudError, CloudRefused, NotFound, Operation, Progress
+from portal.clouds.api import CloudRefused, NotFound, Operation, Progress
 from portal.clouds.azure import wire
-from portal.clouds.azure.failures import from_answer, retry_after
+from portal.clouds.azure.failures import from_answer
 from portal.clouds.azure.session import AzureSession
 
 # Up to so many are asked one by one; more are read off the lists of their resources.
@@ -96,16 +97,18 @@ class Operations:
             try:
                 polling.step()
             except (BadStatus, BadResponse) as error:
-                raise _refused_poll(polling.last_answer) from error
+                # Neither is an AzureError, and neither has the answer in it.
+                if not _is_final_refusal(polling.last_answer.status_code):
+                    raise HttpResponseError(response=polling.last_answer) from error
             return polling
 
         polling = self._session.call(step)
-        if not polling.is_over:
+        answer = polling.last_answer
+        if answer.status_code < 400 and not polling.is_over:
             return Progress(Progress.RUNNING)
-        if polling.status().lower() == "succeeded":
+        if answer.status_code < 400 and polling.status().lower() == "succeeded":
             return Progress(Progress.DONE, 100)
-        code, words = _error_of(polling.last_answer)
-        failure = from_answer(polling.last_answer.status_code, code, words)
+        failure = from_answer(answer.status_code, *_error_of(answer))
         return Progress(Progress.FAILED, detail=f"{failure} {failure.advice}".strip())
 
     def _by_resource(self, on: str) -> Progress:
@@ -139,9 +142,9 @@ def _progress_of(provisioning: str) -> Progress:
     return Progress(Progress.RUNNING)
 
 
-def _refused_poll(answer: Any) -> CloudError:
-    code, words = _error_of(answer)
-    return from_answer(answer.status_code, code, words, retry_after(answer.headers))
+def _is_final_refusal(status: int) -> bool:
+    """Followed by Location alone, an operation that failed answers with its refusal."""
+    return status in (400, 409, 412)
 
 
 def _error_of(answer: Any) -> tuple[str, str]:

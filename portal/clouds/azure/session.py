@@ -13,7 +13,7 @@ from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
 
-from portal.clouds.api import Connection
+from portal.clouds.api import CloudError, CloudRefused, Connection, SignInRefused
 from portal.clouds.azure.failures import from_answer, from_sdk
 
 T = TypeVar("T")
@@ -43,20 +43,44 @@ class AzureSession:
         self._lock = threading.Lock()
         self._ca = _ca_file(connection.ca_pem)
         self._client: ComputeManagementClient | None = None
+        self._refusal: SignInRefused | None = None
+        self._last = threading.local()
 
     def call(self, verb: Callable[[ComputeManagementClient], T]) -> T:
         """Return what ``verb`` returns. A token that is no longer taken is renewed, once."""
+        if self._refusal is not None:
+            raise self._refusal
         client = self._signed_in()
         try:
             return verb(client)
         except AzureError as error:
             if not _is_stale_token(error):
-                raise from_sdk(error, self.host) from error
+                raise self._ours(error) from error
         self._forget(client)
         try:
             return verb(self._signed_in())
         except AzureError as error:
-            raise from_sdk(error, self.host) from error
+            raise self._ours(error) from error
+
+    def forget_refusal(self) -> None:
+        """Try credentials again that were refused before."""
+        self._refusal = None
+
+    def _ours(self, error: AzureError) -> CloudError:
+        timeouts = (self._connection.connect_timeout, self._connection.read_timeout)
+        answer = getattr(self._last, "token_answer", None)
+        found = from_sdk(error, self.host, timeouts, answer)
+        if isinstance(found, SignInRefused) and "AADSTS" in str(found):
+            self._refusal = found
+        return found
+
+    def _note_token_answer(self, passed: Any) -> None:
+        """Called by the credential with each answer of the token endpoint, in the caller's thread.
+
+        What it raises afterwards tells neither status nor Retry-After.
+        """
+        answer = passed.http_response
+        self._last.token_answer = (answer.status_code, answer.headers)
 
     def get(self, path: str, api_version: str) -> Any:
         """GET what the compute client has no method for; return its JSON."""
@@ -93,12 +117,15 @@ class AzureSession:
             # A proxy or a CA of the shell's must not change whom we trust.
             "use_env_settings": False,
         }
+        for place in (given.endpoint, given.secrets["authority"]):
+            _require_https(place)
         credential = ClientSecretCredential(
             given.secrets["tenant"],
             given.secrets["client_id"],
             given.secrets["client_secret"],
             authority=given.secrets["authority"],
             disable_instance_discovery=True,
+            raw_response_hook=self._note_token_answer,
             **common,
         )
         return ComputeManagementClient(
@@ -123,6 +150,17 @@ def _is_stale_token(error: AzureError) -> bool:
     response = getattr(error, "response", None)
     is_from_token_endpoint = "AADSTS" in str(error)
     return getattr(response, "status_code", None) == 401 and not is_from_token_endpoint
+
+
+def _require_https(place: str) -> None:
+    """The SDK's own refusals of such addresses come in three kinds, one of them no error of its."""
+    try:
+        parts = urlsplit(place)
+        is_good = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise CloudRefused(f"{place} is not a valid address.", advice="Correct the endpoint.")
 
 
 def _ca_file(pem: str) -> Any:
