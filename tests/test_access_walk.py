@@ -110,6 +110,9 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
     if "customer" in address.arguments:
         mine = Customer.objects.administered_by(user).filter(pk=world.customer.pk)
         return {200, 302, 422} if mine.exists() else {404}
+    if address.name == "portal:organization_delete":
+        mine = Customer.objects.administered_by(user).filter(pk=world.customer.pk)
+        return {200, 302, 422} if mine.exists() else {404}
     if address.mark == "administrators" and "organization" in address.arguments:
         own = Organization.objects.administered_by(user).filter(pk=world.organization.pk)
         return {200, 302, 422} if own.exists() else {404}

@@ -14,6 +14,7 @@ from portal.views import (
     live,
     machines,
     organizations,
+    removal,
 )
 
 app_name = "portal"
@@ -59,6 +60,11 @@ urlpatterns = [
         name="organization_create",
     ),
     path(
+        "organizations/<uuid:organization>/delete/",
+        removal.organization_delete,
+        name="organization_delete",
+    ),
+    path(
         "organizations/<uuid:organization>/accounts/create/",
         organizations.account_create,
         name="account_create",
@@ -69,6 +75,7 @@ urlpatterns = [
     ),
     path(_CLOUD_ACCOUNT, cloud_accounts.cloud_account_detail, name="cloud_account_detail"),
     path(f"{_CLOUD_ACCOUNT}edit/", cloud_accounts.cloud_account_edit, name="cloud_account_edit"),
+    path(f"{_CLOUD_ACCOUNT}delete/", removal.cloud_account_delete, name="cloud_account_delete"),
     path(f"{_CLOUD_ACCOUNT}test/", cloud_accounts.cloud_account_test, name="cloud_account_test"),
     path(f"{_CLOUD_ACCOUNT}sync/", cloud_accounts.cloud_account_sync, name="cloud_account_sync"),
     path("invitations/<str:token>/", invitations.invitation_accept, name="invitation_accept"),
