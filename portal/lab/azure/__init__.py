@@ -6,10 +6,13 @@ Each module registers its routes and the steps of its operations when it is impo
 from portal.lab.azure.cloud import AzureCloud
 
 from portal.lab.azure import (  # isort: skip
+    control_rules,
     disks,
     limits,
+    network,
     operations,
     power,
+    skus,
     snapshots,
     system,
     tokens,
@@ -17,5 +20,6 @@ from portal.lab.azure import (  # isort: skip
 )
 
 __all__ = [
-    "AzureCloud", "disks", "limits", "operations", "power", "snapshots", "system", "tokens", "vms",
+    "AzureCloud", "control_rules", "disks", "limits", "network", "operations", "power", "skus",
+    "snapshots", "system", "tokens", "vms",
 ]  # fmt: skip

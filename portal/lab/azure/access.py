@@ -5,11 +5,23 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from portal.lab.azure.model import CLIENT, OTHER_SUBSCRIPTION, SUBSCRIPTION, Assignment, Bucket
+from portal.lab.azure.model import (
+    CLIENT,
+    GROUP,
+    LEAST_PRIVILEGE,
+    OTHER_SUBSCRIPTION,
+    SUBSCRIPTION,
+    Assignment,
+    Bucket,
+    Lock,
+    Vm,
+)
 from portal.lab.azure.refusals import ArmRefusal
 from portal.lab.clock import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from portal.lab.azure.cloud import AzureCloud
 
 # Calls at once, and calls a second after that.
@@ -21,11 +33,42 @@ def require_subscription(cloud: AzureCloud, subscription: str) -> None:
     """404 for one that is unknown, 403 for one where the caller has no role."""
     if subscription.lower() == OTHER_SUBSCRIPTION:
         scope = f"/subscriptions/{subscription}"
-        raise _forbidden("Microsoft.Resources/subscriptions/read", scope)
+        raise forbidden("Microsoft.Resources/subscriptions/read", scope)
     if subscription.lower() != SUBSCRIPTION:
         raise ArmRefusal(
             404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found."
         )
+
+
+def group_names(cloud: AzureCloud) -> list[str]:
+    """Groups are not kept apart: they are those that hold something, and the demo's."""
+    names = {GROUP.lower(): GROUP}
+    for held in (cloud.vms, cloud.disks, cloud.snapshots):
+        for each in held.values():
+            name = each.id.split("/")[4]
+            names.setdefault(name.lower(), name)
+    return list(names.values())
+
+
+def require_group(cloud: AzureCloud, group: str) -> None:
+    """404 for a group that is not there, whatever is asked of it."""
+    if group.lower() not in {name.lower() for name in group_names(cloud)}:
+        raise ArmRefusal(
+            404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.",
+            headers={"x-ms-failure-cause": "gateway"},
+        )  # fmt: skip
+
+
+def require_registered(cloud: AzureCloud, path: str) -> None:
+    """409 while the subscription is not registered for the provider of a path."""
+    parts = path.strip("/").lower().split("/")
+    for namespace in cloud.limits.unregistered:
+        if namespace.lower() in parts and parts[-1] not in (namespace.lower(), "register"):
+            raise ArmRefusal(
+                409, "MissingSubscriptionRegistration",
+                f"The subscription is not registered to use namespace '{namespace}'. See "
+                "https://aka.ms/rps-not-found for how to register subscriptions.",
+            )  # fmt: skip
 
 
 def throttle(cloud: AzureCloud, method: str) -> None:
@@ -72,10 +115,35 @@ def _allows(assignment: Assignment, action: str) -> bool:
     return is_named and not any(fnmatchcase(wanted, e.lower()) for e in assignment.not_actions)
 
 
-def require_action(cloud: AzureCloud, action: str, scope: str) -> None:
-    """403 AuthorizationFailed, naming action and scope."""
-    if not is_allowed(cloud, action, scope):
-        raise _forbidden(action, scope)
+def has_role(cloud: AzureCloud) -> bool:
+    """Whether the caller has any role in the subscription: then it can see that it is there."""
+    scope = f"/subscriptions/{SUBSCRIPTION}"
+    return any(covers(scope, each.scope) for each in cloud.access.assignments)
+
+
+def forbid(cloud: AzureCloud, action: str) -> None:
+    """Take an action out of every role."""
+    for each in cloud.access.assignments:
+        each.actions = [kept for kept in each.actions if kept.lower() != action.lower()]
+        if _allows(each, action):  # by a wildcard
+            each.not_actions.append(action)
+
+
+def assign(cloud: AzureCloud, scope: str, actions: Iterable[str] = LEAST_PRIVILEGE) -> None:
+    """Give the caller a role on a scope; by default the least that the product needs."""
+    cloud.access.assignments.append(Assignment(scope, list(actions)))
+
+
+def assign_default(cloud: AzureCloud) -> None:
+    """Give back the role that the lab starts with, and no other."""
+    cloud.access.assignments.clear()
+    assign(cloud, f"/subscriptions/{SUBSCRIPTION}")
+
+
+def require_action(cloud: AzureCloud, action: str, scope: str, within: str = "") -> None:
+    """403 AuthorizationFailed, naming action and scope. A role on ``within`` is good too."""
+    if not is_allowed(cloud, action, scope) and not is_allowed(cloud, action, within):
+        raise forbidden(action, scope)
 
 
 def require_linked(cloud: AzureCloud, action: str, scope: str, source: str) -> None:
@@ -89,7 +157,16 @@ def require_linked(cloud: AzureCloud, action: str, scope: str, source: str) -> N
         )  # fmt: skip
 
 
-def _forbidden(action: str, scope: str) -> ArmRefusal:
+def require_vm_links(cloud: AzureCloud, vm: Vm, disks: Iterable[str]) -> None:
+    """A write to a VM is one to its network card and to the disks it names, too."""
+    if vm.nic:
+        require_linked(cloud, "Microsoft.Network/networkInterfaces/join/action", vm.id, vm.nic)
+    for disk in disks:
+        require_linked(cloud, "Microsoft.Compute/disks/write", vm.id, disk)
+
+
+def forbidden(action: str, scope: str) -> ArmRefusal:
+    """403: no role allows this action there."""
     return ArmRefusal(
         403, "AuthorizationFailed",
         f"The client '{CLIENT}' with object id '{CLIENT}' does not have authorization to perform "
@@ -99,6 +176,13 @@ def _forbidden(action: str, scope: str) -> ArmRefusal:
 
 
 # Locks
+
+
+def lock(cloud: AzureCloud, scope: str, level: str = "CanNotDelete", name: str = "keep") -> Lock:
+    """Put a lock on a subscription, a group or a resource."""
+    made = Lock(name, scope, level)
+    cloud.locks[f"{scope}/{name}".lower()] = made
+    return made
 
 
 def require_unlocked(cloud: AzureCloud, scope: str, *, is_deletion: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.lab.azure import bodies, limits, operations, wire
+from portal.lab.azure import bodies, limits, operations, skus, wire
 from portal.lab.azure.access import require_linked
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
 from portal.lab.azure.model import Disk, Operation, Snapshot, new_id
@@ -45,6 +45,7 @@ def disk_put(cloud: AzureCloud, request: Request) -> Answer:
     properties = request.object.get("properties") or {}
     bodies.read_creation(disk, properties)
     disk.sku = bodies.sku(request, "Premium_LRS")
+    skus.require_storage("disks", disk.sku)
     disk.other = {"diskSizeGB": properties.get("diskSizeGB")}
     if disk.create_option == "Empty":
         disk.size_gb = bodies.size_gb(properties, required=True)

@@ -168,6 +168,7 @@ class Lock:
     name: str
     scope: str
     level: str = "CanNotDelete"
+    notes: str = ""
 
 
 @dataclass(eq=False)
@@ -193,11 +194,26 @@ class Access:
 
 
 @dataclass
+class Restriction:
+    """A size that the subscription may not use in a region, or in these zones of it."""
+
+    size: str
+    location: str
+    zones: list[str] = field(default_factory=list)
+    reason: str = "NotAvailableForSubscription"
+
+
+@dataclass
 class Limits:
-    """Quotas and offers. Quotas by region and counter; sizes that are withheld by region."""
+    """Quotas by region and counter, sizes that are withheld, and what there is no room for.
+
+    ``exhausted`` are sizes by region: such a VM does not start. ``unregistered`` are providers.
+    """
 
     quotas: dict[str, dict[str, int]] = field(default_factory=dict)
-    withheld: dict[str, list[str]] = field(default_factory=dict)
+    restrictions: list[Restriction] = field(default_factory=list)
+    exhausted: dict[str, list[str]] = field(default_factory=dict)
+    unregistered: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -82,7 +82,14 @@ def _follow(cloud: AzureCloud, request: Request) -> Answer:
     )
 
 
-arm("GET", f"{_LOCATION}/DiskOperations/{{id}}", "Microsoft.Compute/locations/diskOperations/read")(
-    _follow
-)
-arm("GET", f"{_LOCATION}/operations/{{id}}", "Microsoft.Compute/locations/operations/read")(_follow)
+def _group_of(cloud: AzureCloud, request: Request) -> str:
+    """An operation lies outside its resource: a role on the group reaches it, one on that no."""
+    operation = cloud.operations.get(request["id"].lower())
+    return "/".join(operation.target.split("/")[:5]) if operation else ""
+
+
+for _kind, _action in (("DiskOperations", "diskOperations"), ("operations", "operations")):
+    arm(
+        "GET", f"{_LOCATION}/{_kind}/{{id}}", f"Microsoft.Compute/locations/{_action}/read",
+        _group_of,
+    )(_follow)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.lab.azure import operations
+from portal.lab.azure import operations, skus
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
 from portal.lab.azure.model import Operation
 from portal.lab.azure.refusals import ArmRefusal
@@ -59,7 +59,10 @@ def _turn(cloud: AzureCloud, request: Request, seconds: float, meanwhile: str, t
 
 
 def _finish(cloud: AzureCloud, operation: Operation) -> None:
-    cloud.vm(operation.target).power = operation.params["then"]
+    vm = cloud.vm(operation.target)
+    if operation.params["before"] in _DOWN and operation.params["then"] == "running":
+        skus.require_capacity(cloud, vm)
+    vm.power = operation.params["then"]
 
 
 def _undo(cloud: AzureCloud, operation: Operation) -> None:

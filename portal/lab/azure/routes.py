@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ARM: Routes[AzureCloud] = Routes()
 TOKENS: Routes[AzureCloud] = Routes()
 
+Scope = Callable[["AzureCloud", Request], str]
 Register = Callable[["Handler[AzureCloud]"], "Handler[AzureCloud]"]
 SUBSCRIPTION_PATH = "/subscriptions/{subscription}"
 GROUP_PATH = f"{SUBSCRIPTION_PATH}/resourceGroups/{{group}}"
@@ -22,8 +23,11 @@ GROUP_PATH = f"{SUBSCRIPTION_PATH}/resourceGroups/{{group}}"
 ID_SEGMENTS = 8
 
 
-def arm(method: str, path: str, action: str) -> Register:
-    """Register a handler that needs ``action`` on what its path names."""
+def arm(method: str, path: str, action: str, within: Scope | None = None) -> Register:
+    """Register a handler that needs ``action`` on what its path names.
+
+    ``within`` says where else a role is good enough. An empty action needs any role at all.
+    """
 
     def register(handler: Handler[AzureCloud]) -> Handler[AzureCloud]:
         @wraps(handler)
@@ -31,7 +35,14 @@ def arm(method: str, path: str, action: str) -> Register:
             access.require_subscription(cloud, request["subscription"])
             access.throttle(cloud, method)
             scope = scope_of(request)
-            access.require_action(cloud, action, scope)
+            if action:
+                wider = within(cloud, request) if within else ""
+                access.require_action(cloud, action, scope, wider)
+            elif not access.has_role(cloud):
+                raise access.forbidden("Microsoft.Resources/subscriptions/read", scope)
+            if "group" in request.params:
+                access.require_group(cloud, request["group"])
+            access.require_registered(cloud, request.path)
             if method not in ("GET", "HEAD"):
                 access.require_unlocked(cloud, scope, is_deletion=method == "DELETE")
             return handler(cloud, request)
@@ -49,8 +60,13 @@ def compute(method: str, path: str, action: str) -> Register:
 
 
 def scope_of(request: Request) -> str:
-    """Return the scope a call acts on: a resource, a group or a subscription."""
-    parts = request.path.strip("/").split("/")
+    """Return the scope a call acts on: a resource, a group or a subscription.
+
+    Locks and permissions are asked of the scope that they follow in the path.
+    """
+    end = request.path.lower().find("/providers/microsoft.authorization")
+    path = request.path if end < 0 else request.path[:end]
+    parts = path.strip("/").split("/")
     if len(parts) > 2 and parts[2].lower() == "resourcegroups":
         length = ID_SEGMENTS if len(parts) >= ID_SEGMENTS else 4
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.lab.azure import bodies, limits, operations, wire
+from portal.lab.azure import bodies, limits, operations, skus, wire
 from portal.lab.azure.access import require_linked
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
 from portal.lab.azure.disks import ACCESS_ACTION, end_access, finish_change, get_access
@@ -47,6 +47,7 @@ def snapshot_put(cloud: AzureCloud, request: Request) -> Answer:
     properties = request.object.get("properties") or {}
     bodies.read_creation(snapshot, properties)
     snapshot.sku = bodies.sku(request, "Standard_LRS")
+    skus.require_storage("snapshots", snapshot.sku)
     snapshot.is_incremental = bool(properties.get("incremental", False))
     source = bodies.source_of(cloud, snapshot)
     kind = "snapshots" if isinstance(source, Snapshot) else "disks"

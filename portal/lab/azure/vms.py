@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from portal.lab.azure import bodies, limits, operations, wire
+from portal.lab.azure import bodies, limits, operations, skus, wire
+from portal.lab.azure.access import require_vm_links
 from portal.lab.azure.cloud import STEPS, AzureCloud, resource_id
 from portal.lab.azure.model import Attachment, Disk, Operation, Vm
 from portal.lab.azure.refusals import ArmRefusal, invalid
@@ -59,7 +61,8 @@ def vm_put(cloud: AzureCloud, request: Request) -> Answer:
     vm = Vm(_id(request), request["name"], **bodies.tracked(cloud, request))
     properties = request.object.get("properties") or {}
     vm.size = str((properties.get("hardwareProfile") or {}).get("vmSize") or vm.size)
-    limits.require_size(cloud, vm)
+    skus.require_size(cloud, vm)
+    limits.require_cores(cloud, vm)
     cards = (properties.get("networkProfile") or {}).get("networkInterfaces") or [{}]
     vm.nic = str(cards[0].get("id") or "")
     storage = properties.get("storageProfile") or {}
@@ -67,6 +70,7 @@ def vm_put(cloud: AzureCloud, request: Request) -> Answer:
     if given.get("createOption") != "Attach":
         raise invalid("The lab makes VMs from an attached OS disk only.", "osDisk.createOption")
     disk = _wanted_disk(cloud, given)
+    require_vm_links(cloud, vm, [disk.id])
     _require_usable(cloud, vm, disk)
     vm.os_disk = Attachment(disk.name, disk.id, "Attach")
     disk.managed_by, vm.power = vm.id, "starting"
@@ -93,16 +97,31 @@ def _update(cloud: AzureCloud, request: Request, vm: Vm) -> Answer:
     if "tags" in request.object:
         params["tags"] = bodies.tags(request)
     if size := (properties.get("hardwareProfile") or {}).get("vmSize"):
-        params["size"] = str(size)
+        params["size"] = _checked_size(cloud, vm, str(size))
     storage = properties.get("storageProfile") or {}
     if given := storage.get("osDisk"):
         swap = _checked_swap(cloud, vm, given)
         params |= {"os_disk": swap} if swap else {}
     if "dataDisks" in storage:
         params["data_disks"] = _checked_data(cloud, vm, storage["dataDisks"] or [])
+    require_vm_links(cloud, vm, _disks_of(params))
     seconds = cloud.timing.update_seconds
     operation = cloud.begin("vm_update", "PATCH", vm, seconds, _COLLECTION, **params)
     return operations.accepted(cloud, operation, request, wire.vm(cloud, vm), 200)
+
+
+def _checked_size(cloud: AzureCloud, vm: Vm, size: str) -> str:
+    if size != vm.size:
+        resized = replace(vm, size=size)
+        skus.require_size(cloud, resized)
+        limits.require_cores(cloud, resized, before=vm.size)
+    return size
+
+
+def _disks_of(params: dict[str, Any]) -> list[str]:
+    """The disks that a change names."""
+    named = [params["os_disk"]] if "os_disk" in params else []
+    return named + [each["disk"] for each in params.get("data_disks", [])]
 
 
 def _checked_swap(cloud: AzureCloud, vm: Vm, given: dict[str, Any]) -> str:
@@ -194,13 +213,14 @@ def vm_attach_detach(cloud: AzureCloud, request: Request) -> Answer:
     body = request.object
     dropped = {str(each.get("diskId")).lower() for each in body.get("dataDisksToDetach") or []}
     kept = [each for each in vm.data_disks if each.disk_id.lower() not in dropped]
-    wanted = [{"disk": each.disk_id, "lun": each.lun} for each in kept]
+    wanted: list[dict[str, Any]] = [{"disk": e.disk_id, "lun": e.lun} for e in kept]
     for each in body.get("dataDisksToAttach") or []:
         disk = cloud.disk(str(each.get("diskId")))
         _require_usable(cloud, vm, disk)
         taken = {item["lun"] for item in wanted}
         free = next(lun for lun in range(64) if lun not in taken)
         wanted.append({"disk": disk.id, "lun": each.get("lun", free)})
+    require_vm_links(cloud, vm, [item["disk"] for item in wanted])
     seconds = cloud.timing.update_seconds
     operation = cloud.begin("vm_update", "POST", vm, seconds, _COLLECTION, data_disks=wanted)
     return operations.accepted(cloud, operation, request)

@@ -119,6 +119,8 @@ def _of_regions() -> Iterator[Rule]:
 def _of_others() -> Iterator[Rule]:
     network = f"{GROUP}/providers/microsoft.network/networkinterfaces"
     tokens = "/{t}/oauth2/v2.0/token"
+    register = f"{SUBSCRIPTION}{COMPUTE}/register"
+    yield Rule("POST", register, {200: others.PROVIDER})
     for path, schema in (
         ("/{t}/v2.0/.well-known/openid-configuration", others.DISCOVERY),
         ("/tenants", others.page(others.TENANT)),
@@ -130,6 +132,9 @@ def _of_others() -> Iterator[Rule]:
         (GROUP, others.GROUP),
         (f"{SUBSCRIPTION}/resources", others.page(others.GENERIC)),
         (f"{GROUP}/resources", others.page(others.GENERIC)),
+        (f"{SUBSCRIPTION}/providers/microsoft.network/networkinterfaces", others.page(others.NIC)),
+        (f"{SUBSCRIPTION}/providers/microsoft.network/publicipaddresses", others.page({})),
+        (f"{GROUP}/providers/microsoft.network/publicipaddresses", others.page({})),
         (network, others.page(others.NIC)),
         (f"{network}/{{n}}", others.NIC),
     ):
@@ -139,6 +144,7 @@ def _of_others() -> Iterator[Rule]:
         base = f"{scope}/providers/microsoft.authorization"
         yield Rule("GET", f"{base}/permissions", {200: others.page(others.PERMISSION)})
         yield Rule("GET", f"{base}/locks", {200: others.page(others.LOCK)})
+        yield Rule("GET", f"{base}/locks/{{n}}", {200: others.LOCK})
 
 
 RULES = [
