@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import requests
+from azure.identity import ClientSecretCredential
+from azure.mgmt.compute import ComputeManagementClient
 
 from portal.lab import Lab, LabServer
 from portal.lab.azure import AzureCloud
@@ -94,8 +96,10 @@ class Client:
 
     def run(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Change something and let its operation end well; return the operation."""
-        ended = self.follow(self.ask(method, path, body, **query))
+        started = self.ask(method, path, body, **query)
+        ended = self.follow(started)
         assert ended["status"] == "Succeeded", ended
+        assert self.ask("GET", started.headers["Location"]).status_code in {200, 204}
         return ended
 
     def follow(self, answer: requests.Response) -> Any:
@@ -128,4 +132,27 @@ def azure(server: LabServer, check: Checker) -> Iterator[Client]:
     client = Client(server)
     with client.http:
         client.sign_in()
+        yield client
+
+
+@pytest.fixture
+def sdk(server: LabServer, check: Checker) -> Iterator[ComputeManagementClient]:
+    """The real SDK, unmodified; without its own repeats, so that a test sees each answer."""
+    base, ca = server.urls["azure"], str(server.ca_path)
+    options: dict[str, Any] = {
+        "connection_verify": ca, "connection_timeout": 5, "read_timeout": 5, "retry_total": 0,
+    }  # fmt: skip
+    with (
+        ClientSecretCredential(
+            TENANT, CLIENT, SECRET, authority=base, disable_instance_discovery=True, **options
+        ) as credential,
+        ComputeManagementClient(
+            credential,
+            SUBSCRIPTION,
+            base_url=base,
+            credential_scopes=["https://management.azure.com/.default"],
+            polling_interval=0,
+            **options,
+        ) as client,
+    ):
         yield client

@@ -42,7 +42,7 @@ class Rule:
     def pattern(self) -> re.Pattern[str]:
         """What paths it is for, in lower case."""
         fixed = re.split(r"\{\w+\}", self.path)
-        return re.compile("[^/]+".join(map(re.escape, fixed)) + "$")
+        return re.compile("[^/?]+".join(map(re.escape, fixed)) + "$")
 
 
 def _answer(model: Any) -> Schema:
@@ -113,7 +113,9 @@ def _of_regions() -> Iterator[Rule]:
     for kind in ("diskoperations", "operations"):
         path = f"{SUBSCRIPTION}{COMPUTE}/locations/{{l}}/{kind}/{{o}}"
         yield Rule("GET", path, {200: others.operation(output, _API_ERROR)})
-        yield Rule("GET", f"{path}?monitor", {200: output, 202: None, 204: None})
+        # Of a POST there is nothing to show.
+        ended: Schema = {"anyOf": [*output["anyOf"], {"type": "null"}]}
+        yield Rule("GET", f"{path}?monitor", {200: ended, 202: None, 204: None})
 
 
 def _of_others() -> Iterator[Rule]:
@@ -187,7 +189,7 @@ class Checker:
         """Look at one answer, and at the request if it was taken."""
         if cloud != "azure":
             return
-        place = _place(request)
+        place = place_of(request)
         said = (place, request.method, answer.status, json.dumps(answer.body))
         if place is not None:
             self.rules.add((RULES[place].method, RULES[place].path))
@@ -202,7 +204,7 @@ class Checker:
         self.complaints += [f"{call}: {each}" for each in found]
 
 
-def _place(request: Request) -> int | None:
+def place_of(request: Request) -> int | None:
     path = request.path.lower().rstrip("/")
     path += "?monitor" if "monitor" in request.query else ""
     for place, (rule, pattern) in enumerate(_PATTERNS):
