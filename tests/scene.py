@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,8 @@ from portal.models import (
     Task,
 )
 from tests.clock import JumpClock
+from tests.contract.azure_site import AzureSite
+from tests.contract.sites import PrismSite, Site
 
 CLUSTER = "ahv-lon-01"
 GIB = 2**30
@@ -33,6 +35,7 @@ _numbers = itertools.count(1)
 class Scene:
     """A server that is on or off, its content at the lab, its resource here."""
 
+    site: Site
     lab: Lab
     resource: Resource
     was_on: bool
@@ -40,19 +43,21 @@ class Scene:
 
     @property
     def vms(self) -> dict[str, Any]:  # the lab's Vm by uuid
+        """The machines of the AHV cluster."""
         return self.lab.clusters[CLUSTER].vms
 
     @property
     def vm(self) -> Any:  # the lab's Vm
+        """The server, when it is one of the AHV cluster."""
         return self.lab.clusters[CLUSTER].vms[self.resource.external_id]
 
     @property
     def content(self) -> str:
-        return str(self.vm.disks[0].content)
+        return self.site.contents(self.resource.external_id)[0]
 
     def write(self, content: str) -> None:
         """What the guest does to its disk between two backups."""
-        self.vm.disks[0].content = content
+        self.site.write(self.resource.external_id, [content])
 
     def drive(self, task: Task | None) -> Task:
         """Run a task to its end, in this process."""
@@ -80,13 +85,10 @@ class Scene:
             kind="create_backup", title="Backup", account=self.resource.account,
             resource=self.resource, state=Task.State.DONE, deadline_at=self.clock.now(),
         )  # fmt: skip
-        copy = self.lab.clusters[CLUSTER].add_vm(
-            f"standby-{task.token}", power="off", size_bytes=self.resource.size_bytes,
-            content=self.content, vcpus=2, memory_mb=8192, description="standby:v1 made for a test",
-        )  # fmt: skip
+        copy = self.site.add_copy(self.resource.external_id, task.token)
         return Backup.objects.create(
             resource=self.resource, name=name, type=Backup.Type.MANUAL, task=task,
-            status=Backup.Status.READY, external_id=copy.uuid, size_bytes=self.resource.size_bytes,
+            status=Backup.Status.READY, external_id=copy, size_bytes=self.resource.size_bytes,
         )  # fmt: skip
 
     def restore(self, backup: Backup) -> Task:
@@ -114,12 +116,13 @@ class Scene:
         """What holds after every end: power, content, nothing lost, doubled or left over."""
         assert not Task.objects.active().exists()
         assert self.resource.active_task() is None
-        assert (self.vm.power_state == "on") == self.was_on, "power state was not put back"
-        assert self.content == content, "the disk does not hold what it should"
-        assert len(self.vm.disks) == 1
+        server = self.resource.external_id
+        power = self.site.power(server)
+        assert (power == "on") == self.was_on, "power state was not put back"
+        assert self.site.contents(server) == [content], "the disk does not hold what it should"
         ready = Backup.objects.filter(resource=self.resource, status=Backup.Status.READY)
         wanted = {self.resource.external_id, *ready.values_list("external_id", flat=True)}
-        assert set(self.vms) == wanted, "the cloud holds other machines than it should"
+        assert self.site.everything() == wanted, "the cloud holds other things than it should"
         unsettled = Backup.objects.filter(
             resource=self.resource, status__in=[Backup.Status.CREATING, Backup.Status.DELETING]
         )
@@ -127,40 +130,48 @@ class Scene:
 
     def content_of(self, backup: Backup) -> str:
         """Content of a backup's disk at the lab."""
-        copy = self.lab.clusters[CLUSTER].vms[backup.external_id]
-        return str(copy.disks[0].content)
+        return self.site.contents(backup.external_id)[0]
 
 
-def build(server: LabServer, lab: Lab, *, power: str = "on") -> Scene:
+_OPENERS: dict[str, Callable[[Lab, LabServer, Iterator[int]], Site]] = {
+    Infrastructure.AHV: PrismSite,
+    Infrastructure.AZURE: AzureSite,
+}
+
+
+def build(
+    server: LabServer, lab: Lab, *, power: str = "on", kind: str = Infrastructure.AHV
+) -> Scene:
     """Make a server at the lab and everything here that belongs to it."""
     number = next(_numbers)
-    vm = lab.clusters[CLUSTER].add_vm(
-        f"srv-{number}", power=power, size_bytes=45 * GIB, content="original", vcpus=2,
-        memory_mb=8192, guest_shutdown_seconds=20,
-    )  # fmt: skip
-    customer = Customer.objects.create(name=f"Customer {number}")
+    site = _OPENERS[kind](lab, server, itertools.count(number))
+    external_id = site.add_server(["original"], power=power)
+    connection = site.connection
+    name = f"Customer {number}"
+    customer = Customer.objects.create(name=name)
     organization = Organization.objects.create(customer=customer, name="Organization")
     cloud_account = CloudAccount.objects.create(
         customer=customer,
         name=CLUSTER,
-        kind=Infrastructure.AHV,
-        endpoint=server.urls[CLUSTER],
-        secrets={"user": "admin", "password": "lab-password"},
-        ca_pem=server.ca_pem,
+        kind=kind,
+        endpoint=connection.endpoint,
+        secrets=dict(connection.secrets),
+        ca_pem=connection.ca_pem,
         max_tasks=5,
     )
     account = Account.objects.create(
-        organization=organization, name="Account", cloud_account=cloud_account, site=CLUSTER
-    )
+        organization=organization, name="Account", cloud_account=cloud_account,
+        infrastructure=kind, site=site.place,
+    )  # fmt: skip
     resource = Resource.objects.create(
         account=account,
         cloud_account=cloud_account,
         kind=Resource.Kind.SANDBOX,
-        external_id=vm.uuid,
-        name=vm.name,
+        external_id=external_id,
+        name=f"srv-{number}",
         power_state=power,
-        size_bytes=45 * GIB,
+        size_bytes=40 * GIB,
     )
     clock = JumpClock(lab.clock.advance)
     clock.time = lab.clock.now()
-    return Scene(lab, resource, power == "on", clock)
+    return Scene(site, lab, resource, power == "on", clock)

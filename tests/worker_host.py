@@ -51,7 +51,9 @@ def work(control: str, ca_path: str) -> None:
 def main() -> None:
     """Serve lines until standard input ends."""
     django.setup()
-    from portal.engine import runner  # noqa: F401  # loaded before the forks, for speed
+    # Loaded before the forks, for speed.
+    from portal.clouds.azure import driver  # noqa: F401
+    from portal.engine import runner  # noqa: F401
 
     for line in sys.stdin:
         control, ca_path = line.split()

@@ -34,7 +34,7 @@ def _more_servers(scene: Scene) -> list[Scene]:
             power_state="on",
             size_bytes=45 * GIB,
         )
-        scenes.append(Scene(scene.lab, resource, True, scene.clock))
+        scenes.append(Scene(scene.site, scene.lab, resource, True, scene.clock))
     return scenes
 
 

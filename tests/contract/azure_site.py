@@ -11,7 +11,15 @@ from portal.clouds.api import Connection
 from portal.lab import Fault, Lab, LabServer
 from portal.lab.azure import AzureCloud
 from portal.lab.azure.cloud import resource_id
-from portal.lab.azure.model import CLIENT, GROUP, SECRET, SUBSCRIPTION, TENANT, Vm
+from portal.lab.azure.model import (
+    CLIENT,
+    GROUP,
+    SECRET,
+    SUBSCRIPTION,
+    TENANT,
+    Snapshot,
+    Vm,
+)
 from tests.lab_fixtures import CLOUD_CALL, empty_lab
 
 NEVER_SECONDS = 6 * 3600.0
@@ -27,11 +35,11 @@ class AzureSite:
     page_size: int = 0
     # The OS disk alone is backed up; data disks of a machine are volumes of their own.
     disks_kept: int = 1
-    is_aside_apart: bool = False
     asks_guest_alone: bool = False
     power_path: str = "/start"
     copy_path: str = "/snapshots/"
     copy_method: str = "PUT"
+    place: str = "westeurope"
     gone: str = resource_id(GROUP, "virtualMachines", "gone").lower()
     gone_copy: str = resource_id(GROUP, "snapshots", "gone").lower()
 
@@ -100,8 +108,23 @@ class AzureSite:
         return "on" if self._vm(server_id).power == "running" else "off"
 
     def everything(self) -> set[str]:
-        loose = {key for key, disk in self.cloud.disks.items() if not disk.managed_by}
-        return {*self.cloud.vms, *self.cloud.snapshots, *loose}
+        left = {
+            key for key, disk in self.cloud.disks.items()
+            if not disk.managed_by or "standby-undo" in disk.tags
+        }  # fmt: skip
+        return {*self.cloud.vms, *self.cloud.snapshots, *left}
+
+    def add_copy(self, server_id: str, token: str) -> str:
+        disk = self.cloud.disks[self._vm(server_id).os_disk.disk_id.lower()]
+        name = f"standby-{token}"
+        made = Snapshot(
+            resource_id(GROUP, "snapshots", name), name, disk.location, sku="Standard_LRS",
+            tags={"standby": "v1", "standby-token": token}, size_gb=disk.size_gb,
+            content=disk.content, create_option="Copy", source_id=disk.id,
+            os_type=disk.os_type, generation=disk.generation, root_unique_id=disk.unique_id,
+        )  # fmt: skip
+        self.cloud.snapshots[made.id.lower()] = made
+        return made.id.lower()
 
     def calls(self) -> list[str]:
         return [f"{call.method} {call.path}" for call in self.lab.calls]

@@ -27,8 +27,6 @@ class Site(Protocol):
 
     # How many disks of a server are backed up, its first ones.
     disks_kept: int
-    # Whether what is set aside for an undo is a thing of its own, or the old disk itself.
-    is_aside_apart: bool
     # Whether a guest can be asked to shut down without its power being cut in the end.
     asks_guest_alone: bool
     # Where faults find the calls that switch on and that copy.
@@ -37,6 +35,8 @@ class Site(Protocol):
     copy_method: str
     # Ids of a server and a copy that are not there.
     gone: str
+    # Which of the cloud's places the servers are in, as an account names it.
+    place: str
     gone_copy: str
 
     @property
@@ -66,7 +66,10 @@ class Site(Protocol):
         """Return on or off."""
 
     def everything(self) -> set[str]:
-        """Ids of all servers and copies at the cloud."""
+        """Ids of all servers and copies at the cloud, and of whatever a restore has left."""
+
+    def add_copy(self, server_id: str, token: str) -> str:
+        """Make what a backup with this token has left of a server; return its id."""
 
     def calls(self) -> list[str]:
         """``METHOD path`` of each call since `empty`, in order."""
@@ -95,11 +98,11 @@ class PrismSite:
     server: LabServer
     numbers: Iterator[int]
     disks_kept: int = 2
-    is_aside_apart: bool = True
     asks_guest_alone: bool = True
     power_path: str = "set_power_state"
     copy_path: str = "clone"
     copy_method: str = "POST"
+    place: str = "ahv-lon-01"
     gone: str = "6a2a4f4e-6a0b-4d4e-9a55-0c8e5d8b9f11"
     gone_copy: str = gone
 
@@ -150,6 +153,15 @@ class PrismSite:
 
     def everything(self) -> set[str]:
         return set(self.lab.clusters[CLUSTER].vms)
+
+    def add_copy(self, server_id: str, token: str) -> str:
+        disks = self.lab.clusters[CLUSTER].vms[server_id].disks
+        copy = self.lab.clusters[CLUSTER].add_vm(
+            f"standby-{token}", power="off", vcpus=2, memory_mb=8192,
+            description="standby:v1 made for a test",
+            disks=[(disk.size_bytes, disk.content) for disk in disks],
+        )  # fmt: skip
+        return str(copy.uuid)
 
     def calls(self) -> list[str]:
         return [f"{call.method} {call.path}" for call in self.lab.calls]

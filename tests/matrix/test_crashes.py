@@ -22,6 +22,7 @@ from django.conf import LazySettings
 from backups.models import Backup
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
+from tests.lab_fixtures import empty_lab
 from tests.scene import CLUSTER, Scene, build
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
@@ -118,7 +119,9 @@ WORKFLOWS = {"backup": _prepare_backup, "restore": _prepare_restore, "delete": _
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("workflow", WORKFLOWS)
+@pytest.mark.parametrize("kind", ["ahv", "azure"])
 def test_a_killed_worker_loses_and_doubles_nothing(
+    kind: str,
     workflow: str,
     when: str,
     host: Host,
@@ -127,17 +130,17 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 ) -> None:
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
-        cases = sum(1 for _ in _kill_at_every_call(workflow, when, host, lab, server))
+        cases = sum(1 for _ in _kill_at_every_call(kind, workflow, when, host, lab, server))
     assert cases >= 2
-    record_property("matrix", f"{workflow}, worker killed {when} a call: {cases} cases")
+    record_property("matrix", f"{kind}: {workflow}, worker killed {when} a call: {cases} cases")
 
 
 def _kill_at_every_call(
-    workflow: str, when: str, host: Host, lab: Lab, server: LabServer
+    kind: str, workflow: str, when: str, host: Host, lab: Lab, server: LabServer
 ) -> Iterator[int]:
     for number in range(MANY):
-        lab.clusters[CLUSTER].vms.clear()
-        scene = build(server, lab)
+        empty_lab(lab)
+        scene = build(server, lab, kind=kind)
         check = WORKFLOWS[workflow](scene)
         lab.faults.add(
             Fault("call", path=r"^(?!.*\.lab)", after=number, callback=host.kill, when=when)

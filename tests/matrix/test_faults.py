@@ -21,7 +21,8 @@ from portal import engine
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
 from portal.refusals import Refused
-from tests.scene import CLUSTER, Scene, build
+from tests.lab_fixtures import CLOUD_CALL, empty_lab
+from tests.scene import Scene, build
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +30,7 @@ MANY = 200
 # What a fault does is the wire's business, not the database's: all calls with SQLite, every
 # fourth with another. The crash tests take every call with both.
 STRIDE = 1 if "sqlite" in django_settings.DATABASES["default"]["ENGINE"] else 4
-CLOUD_CALL = r"^(?!.*\.lab)"
+KINDS = ("ahv", "azure")
 
 # name -> the fault's settings; each strikes one call.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -105,11 +106,11 @@ def _check(workflow: str, scene: Scene, task: Task, backup: Backup, fault: str) 
 
 
 def _strike_at_every_call(
-    workflow: str, fault: str, server: LabServer, lab: Lab, power: str
+    kind: str, workflow: str, fault: str, server: LabServer, lab: Lab, power: str
 ) -> Iterator[int]:
     for number in range(0, MANY, STRIDE):
-        lab.clusters[CLUSTER].vms.clear()
-        scene = build(server, lab, power=power)
+        empty_lab(lab)
+        scene = build(server, lab, power=power, kind=kind)
         task, backup = STARTS[workflow](scene)
         injected = lab.faults.add(Fault(path=CLOUD_CALL, after=number, count=1, **FAULTS[fault]))
         scene.drive(task)
@@ -131,7 +132,9 @@ WITH_POWER = [
 
 @pytest.mark.parametrize(("fault", "power"), WITH_POWER)
 @pytest.mark.parametrize("workflow", STARTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_any_call_ends_right(
+    kind: str,
     workflow: str,
     fault: str,
     power: str,
@@ -140,20 +143,23 @@ def test_a_fault_at_any_call_ends_right(
 ) -> None:
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
-        cases = sum(1 for _ in _strike_at_every_call(workflow, fault, server, lab, power))
-    record_property("matrix", f"{workflow} of a server that is {power}, {fault}: {cases} cases")
+        cases = sum(1 for _ in _strike_at_every_call(kind, workflow, fault, server, lab, power))
+    record_property(
+        "matrix", f"{kind}: {workflow} of a server that is {power}, {fault}: {cases} cases"
+    )
 
 
 @pytest.mark.parametrize("workflow", STARTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_cancel_before_any_call_ends_right(
-    workflow: str, directory: Path, record_property: Callable[[str, object], None]
+    kind: str, workflow: str, directory: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """A person cancels while the worker is about to make call number n, for every n."""
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server:
         for number in range(MANY):
-            lab.clusters[CLUSTER].vms.clear()
-            scene = build(server, lab)
+            empty_lab(lab)
+            scene = build(server, lab, kind=kind)
             task, backup = STARTS[workflow](scene)
             # The first cancel that is possible after `number` calls: the task is held up there.
             busy = lab.faults.add(
@@ -170,7 +176,7 @@ def test_a_cancel_before_any_call_ends_right(
         else:
             raise AssertionError("the workflow never ran out of calls")
     assert number >= 2
-    record_property("matrix", f"{workflow}, cancelled before a call: {number} cases")
+    record_property("matrix", f"{kind}: {workflow}, cancelled before a call: {number} cases")
 
 
 def _has_struck(fault: Fault) -> Callable[[], bool]:
