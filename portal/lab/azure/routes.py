@@ -67,7 +67,7 @@ def scope_of(request: Request) -> str:
     end = request.path.lower().find("/providers/microsoft.authorization")
     path = request.path if end < 0 else request.path[:end]
     parts = path.strip("/").split("/")
-    if len(parts) > 2 and parts[2].lower() == "resourcegroups":
+    if len(parts) > 3 and parts[2].lower() == "resourcegroups":
         length = ID_SEGMENTS if len(parts) >= ID_SEGMENTS else 4
     else:
         length = 2
