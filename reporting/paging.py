@@ -82,6 +82,12 @@ def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> str:
     return f"{cap:,}+" if number > cap else f"{number:,}"
 
 
+def total_of(page: Page[Any], rows: QuerySet[Any]) -> str:
+    """Return how many rows there are, as text. A page that is all of them needs no count."""
+    is_all = not page.previous and not page.next
+    return f"{len(page.rows):,}" if is_all else capped_count(rows)
+
+
 def _beyond(field: str, cursor: tuple[Any, Any], *, is_descending: bool) -> Q:
     value, pk = cursor
     side = "lt" if is_descending else "gt"

@@ -45,6 +45,7 @@ class AuditEntry(models.Model):
         indexes = (
             models.Index(fields=["account", "-at"], name="audit_of_account"),
             models.Index(fields=["-at"], name="audit_by_time"),
+            models.Index(fields=["target_type", "target_id", "-at"], name="audit_of_target"),
         )
 
     def __str__(self) -> str:

@@ -117,6 +117,13 @@ class Task(models.Model):
             models.Index(fields=["state", "next_wake_at"], name="task_is_due"),
             models.Index(fields=["account", "-created_at"], name="task_of_account"),
             models.Index(fields=["cloud_account", "-created_at"], name="task_of_cloud_account"),
+            # The shell counts what is active on every page; an account may have years of tasks.
+            models.Index(fields=["account", "state", "-created_at"], name="task_by_state"),
+            models.Index(
+                fields=["account", "-created_at"],
+                condition=Q(acknowledged_at=None),
+                name="task_in_widget",
+            ),
         )
 
     def __str__(self) -> str:

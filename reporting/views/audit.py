@@ -12,7 +12,7 @@ from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import AuditEntry, Customer, Organization
 from portal.services.people import people_of
 from reporting.forms import AuditFilterForm
-from reporting.paging import Order, capped_count, page_of
+from reporting.paging import Order, page_of, total_of
 
 
 @account_view(Permission.VIEW)
@@ -24,10 +24,11 @@ def audit_list(request: Request) -> HttpResponse:
     entries = _entries(request, form.chosen("scope") if may_look_above else "")
     entries = entries.filter(form.condition())
     order = Order.parse(request.GET.get("sort", ""), ("at",), "-at")
+    page = page_of(entries, order, request.GET)
     context = {
         "form": form,
-        "page": page_of(entries, order, request.GET),
-        "total": capped_count(entries),
+        "page": page,
+        "total": total_of(page, entries),
         "may_look_above": may_look_above,
     }
     template = "reporting/_audit.html" if wants_fragment(request) else "reporting/audit_list.html"

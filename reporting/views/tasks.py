@@ -21,7 +21,7 @@ from reporting import services
 from reporting.detail import detail_of
 from reporting.forms import TaskFilterForm
 from reporting.live import tasks_of, tray_context
-from reporting.paging import Order, capped_count, page_of
+from reporting.paging import Order, capped_count, page_of, total_of
 from reporting.words import AFTER_CANCEL, BEFORE_RETRY
 
 SORTS = ("created_at", "title")
@@ -37,11 +37,7 @@ def task_list(request: Request) -> HttpResponse:
     tasks = tasks_of(request).filter(form.condition())
     order = Order.parse(request.GET.get("sort", ""), SORTS, "-created_at")
     page = page_of(tasks, order, request.GET)
-    context = {
-        "form": form,
-        "page": page,
-        "total": capped_count(tasks),
-    }
+    context = {"form": form, "page": page, "total": total_of(page, tasks)}
     if wants_fragment(request):
         return render(request, "reporting/_tasks.html", context)
     failed = Task.objects.filter(account=request.account, state=Task.State.FAILED)

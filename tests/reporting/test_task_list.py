@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portal.models import Task
@@ -134,3 +136,18 @@ def test_more_tasks_need_no_more_queries(world: World, reader: Client) -> None:
     TaskFactory.create_batch(20, account=world.account, resource=world.sandbox)
     failed_task(world.sandbox)
     assert count_queries(reader, address) == few
+
+
+def test_a_list_of_one_page_is_counted_by_its_rows(world: World, reader: Client) -> None:
+    TaskFactory.create_batch(3, account=world.account)
+    address = f"{url('task_list', world.account)}?q=Backup"
+    with CaptureQueriesContext(connection) as asked:
+        text = text_of(reader, address, **HTMX)
+    assert "3 tasks" in text
+    assert not [query for query in asked.captured_queries if "COUNT(" in query["sql"]]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by how many rows there are")
+def test_what_the_shell_counts_is_read_from_an_index(world: World) -> None:
+    active = Task.objects.filter(account=world.account).active()
+    assert "COVERING INDEX task_by_state" in active.values("state").explain()
