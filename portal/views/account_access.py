@@ -46,7 +46,7 @@ def role_grant_create(request: Request) -> HttpResponse:
         except Refused as refusal:
             form.refuse(refusal)
     status = 422 if form.is_bound else 200
-    context = _context(request) | {"form": form}
+    context = _context(request, "Grant a role") | {"form": form}
     return render_dialog(request, "portal/role_grant_create.html", context, status=status)
 
 
@@ -71,7 +71,10 @@ def _grant_or_invite(request: Request, email: str, role: people.Offer) -> str:
 @require_http_methods(["GET", "POST"])
 def role_grant_revoke(request: Request, grant: int) -> HttpResponse:
     found = get_object_or_404(people.grants_on(request.account), pk=grant)
-    context = _context(request) | {"grant": found, "is_own": found.user == request.user}
+    context = _context(request, "Revoke role") | {
+        "grant": found,
+        "is_own": found.user == request.user,
+    }
     if not people.may_revoke(found, people.offers(request.user, request.account)):
         context["refusal"] = "This role is above your own; ask an administrator of its scope."
         return render_dialog(request, "portal/role_grant_revoke.html", context, status=403)
@@ -92,7 +95,7 @@ def role_grant_revoke(request: Request, grant: int) -> HttpResponse:
 def invitation_revoke(request: Request, invitation: UUID) -> HttpResponse:
     rows: Any = Invitation.objects.filter(people.reaching(request.account), accepted_at=None)
     found = get_object_or_404(rows, pk=invitation)
-    context = _context(request) | {"invitation": found}
+    context = _context(request, "Withdraw invitation") | {"invitation": found}
     if not people.may_revoke(found, people.offers(request.user, request.account)):
         context["refusal"] = "This invitation is above your own role."
         return render_dialog(request, "portal/invitation_revoke.html", context, status=403)
@@ -102,8 +105,9 @@ def invitation_revoke(request: Request, invitation: UUID) -> HttpResponse:
     return done(request, f"The invitation of {found.email} has been withdrawn.", _back(request))
 
 
-def _context(request: Request) -> dict[str, Any]:
-    return {"back": _back(request), "section": "portal:account_settings"}
+def _context(request: Request, heading: str) -> dict[str, Any]:
+    back = _back(request)
+    return {"back": back, "heading": heading, "section": "portal:account_settings"}
 
 
 def _back(request: Request) -> str:

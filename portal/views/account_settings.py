@@ -14,6 +14,8 @@ from portal.dialogs import done, render_dialog
 from portal.refusals import Refused
 from portal.services import tenancy
 
+SECTION = "portal:account_settings"
+
 
 @account_view(Permission.VIEW)
 @require_GET
@@ -22,7 +24,7 @@ def account_settings(request: Request) -> HttpResponse:
         "may_edit": Permission.EDIT_SETTINGS in request.permissions,
         # Account Administrators do not learn names of cloud accounts (R112).
         "may_place": Permission.VIEW_CLOUD_ACCOUNTS in request.permissions,
-        "section": "portal:account_settings",
+        "section": SECTION,
     }
     return render(request, "portal/account_settings.html", context)
 
@@ -44,7 +46,7 @@ def account_edit(request: Request) -> HttpResponse:
             return done(request, "Saved.", back)
         except Refused as refusal:
             form.refuse(refusal)
-    context = {"form": form, "back": back, "section": "portal:account_settings"}
+    context = {"form": form, "back": back, "heading": "Edit general settings", "section": SECTION}
     status = 422 if form.is_bound else 200
     return render_dialog(request, "portal/account_edit.html", context, status=status)
 
@@ -61,7 +63,12 @@ def account_place(request: Request) -> HttpResponse:
             return done(request, "Saved.", back)
         except Refused as refusal:
             form.refuse(refusal)
-    context = {"form": form, "back": back, "section": "portal:account_settings"}
+    context = {
+        "form": form,
+        "back": back,
+        "heading": "Edit cloud account",
+        "section": SECTION,
+    }
     status = 422 if form.is_bound else 200
     return render_dialog(request, "portal/account_place.html", context, status=status)
 

@@ -36,6 +36,8 @@ def account_list(request: Request) -> HttpResponse:
         "organization__customer", "cloud_account"
     )
     query = searched(request)
+    if not query and not accounts.exists():
+        return render(request, "portal/home.html")
     if query:
         accounts = accounts.filter(name__icontains=query)
     table = AccountTable(accounts)

@@ -68,6 +68,9 @@ class Browser:
         assert self.errors == []
         results = Axe().run(self.page)
         assert results.violations_count == 0, results.generate_report()
+        self.assert_no_sideways_scroll()
+
+    def assert_no_sideways_scroll(self) -> None:
         wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not self.page.evaluate(wide), "the page scrolls sideways"
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from backups.models import Backup
+from portal.models import Account, Resource, Task
 from tests.browser.conftest import Browser
 from tests.scene import Scene
 
 PAGES = ["", "sandbox/", "utility-servers/", "tasks/", "notifications/", "audit/", "settings/",
          "settings/access/"]  # fmt: skip
 WIDTHS = [1440, 390]
+LONG = "مكتب الأشعة في المستشفى الجامعي " * 4
 
 
 @pytest.fixture
@@ -36,6 +41,25 @@ def test_every_page_is_sound(
     for path in PAGES:
         tab.open(f"/accounts/{with_history.resource.account_id}/{path}")
         tab.assert_sound()
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_names_in_another_script_fit_in_either_direction(
+    browser_tab: Browser, with_history: Scene, direction: str
+) -> None:
+    resource, tab = with_history.resource, browser_tab
+    Account.objects.filter(pk=resource.account_id).update(name=LONG[:100])
+    Resource.objects.update(name=LONG[:100])
+    Backup.objects.update(name=LONG[:100], description="x" * 300)
+    Task.objects.update(subject=LONG[:100], error="y" * 300)
+    turn = (
+        f"addEventListener('DOMContentLoaded', () => document.documentElement.dir = '{direction}')"
+    )
+    tab.page.add_init_script(turn)
+    for path, width in itertools.product(PAGES, (1280, 640, 390)):  # 640 is 1280 at 200 %
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        tab.open(f"/accounts/{resource.account_id}/{path}")
+        tab.assert_no_sideways_scroll()
 
 
 def test_the_pages_read_without_script(browser_tab: Browser, with_history: Scene) -> None:

@@ -144,3 +144,9 @@ def test_the_cookie_of_somebody_signed_out_opens_nothing(
     page = thief.get(reverse("portal:account_settings", args=[world.account.pk]))
     assert page.status_code == 302
     assert page["Location"].startswith("/sign-in/")
+
+
+def test_a_list_without_any_account_says_why_and_what_to_do(staff: User, sign_in: SignIn) -> None:
+    page = sign_in(staff).get("/accounts/")
+    assert "No account is open to you" in page.text
+    assert "matches" not in page.text
