@@ -69,6 +69,9 @@ class Backup(models.Model):
     size_bytes = models.PositiveBigIntegerField(null=True)
     site = models.CharField(max_length=100, blank=True)
     external_id = models.CharField(max_length=500, blank=True)
+    is_crash_consistent = models.BooleanField(
+        default=False, help_text="Made while the server ran: its disk is as after a power cut."
+    )
     # The task that made it: its token names the copy at the cloud.
     task = models.ForeignKey(Task, models.PROTECT, null=True, related_name="backups")
     error = models.TextField(blank=True)

@@ -10,6 +10,7 @@ from backups.models import Backup, IllegalTransition
 from portal import engine
 from portal.audit import Actor, record
 from portal.clouds.api import PowerState
+from portal.clouds.kinds import KINDS
 from portal.models import Resource, Task
 from portal.refusals import Refused
 
@@ -41,6 +42,11 @@ def not_restorable(backup: Backup) -> str:
 def not_deletable(backup: Backup) -> str:
     """Why a backup cannot be deleted in its present state."""
     return f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}."
+
+
+def can_keep_running(resource: Resource) -> bool:
+    """Whether a server here can be backed up without powering it off (Q3)."""
+    return KINDS[resource.account.infrastructure].copies_running
 
 
 def _args(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
@@ -78,17 +84,24 @@ def create_backup(
     name: str,
     description: str = "",
     may_power_off: bool,
+    keep_running: bool = False,
     type_: str = Backup.Type.MANUAL,
     origin: str | None = None,
 ) -> Backup:
     """Start a backup of a server. Raises Refused, Busy among them; then nothing has changed.
+
+    With ``keep_running`` its power is not touched; the backup of a server found running is
+    crash-consistent then. Only where the cloud can (Q3).
 
     ``may_power_off`` says that a person accepted the power-off (R021); without it
     PowerOffNotAccepted is raised unless the server is off, and one found running
     later is not touched.
     """
     _require_reachable(resource)
-    _require_consent(resource, may_power_off=may_power_off)
+    if keep_running and not can_keep_running(resource):
+        raise Refused(f"{resource} cannot be backed up while it runs.")
+    if not keep_running:
+        _require_consent(resource, may_power_off=may_power_off)
     backup = Backup(
         resource=resource,
         name=name,
@@ -104,10 +117,11 @@ def create_backup(
         cloud_account=resource.cloud_account,
         resource=resource,
         exclusive=True,
-        maintenance=True,
+        # A server that goes on serving is not out of service.
+        maintenance=not keep_running,
         origin=origin,
         requested_by=actor.user,
-        args=_args(resource, backup, may_power_off=may_power_off),
+        args=_args(resource, backup, may_power_off=may_power_off) | {"keep_running": keep_running},
     )
     backup.task = task
     backup.created_at = task.created_at

@@ -101,7 +101,10 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
     """Name and description; then, unless the server is off, the prompt to power it off (R021)."""
     panel = _panel(request, resource)
     form = BackupCreateForm(request.POST if request.method == "POST" else None)
-    context = _dialog_context(panel, panel.create_hindrance) | {"form": form}
+    context = _dialog_context(panel, panel.create_hindrance) | {
+        "form": form,
+        "can_keep_running": services.can_keep_running(panel.resource),
+    }
     if request.method != "POST":
         return _dialog(request, panel, "backups/backup_create.html", context)
     if not form.is_valid():
@@ -111,6 +114,7 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
             Actor.of(request),
             panel.resource,
             may_power_off=_has_consent(request),
+            keep_running=request.POST.get("power") == "keep",
             **form.cleaned_data,
         )
     except services.PowerOffNotAccepted:

@@ -15,7 +15,7 @@ from backups.models import Backup
 from portal import engine
 from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState
 from portal.engine.workflow import Job, Later, Learned, Step, Workflow
-from portal.models import Notification, Resource, Task
+from portal.models import Infrastructure, Notification, Resource, Task
 from portal.notify import tell
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ GUEST_LOOK_SECONDS = 5
 
 
 def _was_on(args: Learned, memory: Learned) -> bool:
-    return bool(memory.get("power") == PowerState.ON)
+    """Whether its power has to be cut, and put back. A server that is kept running is let be."""
+    return bool(memory.get("power") == PowerState.ON and not args.get("keep_running"))
 
 
 def _mark(job: Job) -> Mark:
@@ -40,7 +41,8 @@ def _mark(job: Job) -> Mark:
 
 def _look_at_server(job: Job) -> Learned:
     server = job.cloud.server(job.args["server"])
-    if server.power != PowerState.OFF and not job.args["may_power_off"]:
+    may_run = job.args["may_power_off"] or job.args.get("keep_running", False)
+    if server.power != PowerState.OFF and not may_run:
         raise CloudRefused(
             f"{server.name} is running, but was off when this was requested.",
             advice="Request it again and accept that the server is powered off.",
@@ -123,7 +125,7 @@ def _check_copy(job: Job) -> Learned:
     if copy.size_bytes < job.memory["size"]:
         raise CloudRefused(
             f"The copy holds {copy.size_bytes} bytes of {job.memory['size']}; it is not complete.",
-            advice="Look at the storage of the cluster, then create the backup again.",
+            advice="Look at the storage of the cloud, then create the backup again.",
         )
     return {"size": copy.size_bytes}
 
@@ -161,6 +163,9 @@ class CreateBackup(Workflow):
             completed_at=timezone.now(),
             size_bytes=task.memory["size"],
             external_id=task.memory["copy"],
+            is_crash_consistent=bool(
+                task.args.get("keep_running") and task.memory["power"] == PowerState.ON
+            ),
         )
         _tell(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
 
@@ -186,6 +191,7 @@ class CreateBackup(Workflow):
             name=backup.name,
             description=backup.description,
             may_power_off=task.args["may_power_off"],
+            keep_running=task.args.get("keep_running", False),
         ).task
 
 
@@ -287,6 +293,8 @@ def _disk_after(task: Task) -> str:
         return "The restore itself is complete."
     if _is_put_back(task.args, task.memory):
         return "It has its former disk."
+    if task.account and task.account.infrastructure == Infrastructure.AZURE:
+        return f"Its former disk is kept; it carries the tag standby-undo={task.token}."
     return f"Its former disk is kept as the virtual machine standby-undo-{task.token}."
 
 

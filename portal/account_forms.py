@@ -14,7 +14,7 @@ from django.forms.utils import flatatt
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from portal.clouds import DRIVERS
+from portal.clouds.kinds import KINDS
 from portal.forms import PlainCharField, StandbyForm
 from portal.models import (
     Account,
@@ -75,7 +75,8 @@ class PlaceForm(StandbyForm):
     site = PlainCharField(
         max_length=100,
         required=False,
-        help_text="Cluster shown with each backup. Empty: the cloud account's name.",
+        help_text="On Azure the region of its machines, such as westeurope. On AHV the cluster as "
+        "it is shown with each backup; empty: the cloud account's name.",
     )
 
     def __init__(self, usable: QuerySet[CloudAccount], *args: Any, **kwargs: Any) -> None:
@@ -89,7 +90,7 @@ class AccountCreateForm(PlaceForm, GeneralForm):
     """A new account of an organization, on what a driver exists for."""
 
     infrastructure = forms.ChoiceField(
-        choices=[(kind, Infrastructure(kind).label) for kind in DRIVERS]
+        choices=[(kind, Infrastructure(kind).label) for kind in KINDS]
     )
     field_order = (
         "name",

@@ -14,14 +14,16 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 PRISM_PORT = 9440
+HTTPS_PORT = 443
 _NOWHERE = ipaddress.ip_network("0.0.0.0/8")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def checked_endpoint(value: str) -> str:
+def checked_endpoint(value: str, default_port: int = PRISM_PORT) -> str:
     """Return ``https://host:port``; raise ValidationError for anything else than such an address.
 
+    A port 443 is left out, as everybody does. Without a port, it is ``default_port``.
     A name that does not resolve here is let through: Test Connection says so in the
     words of the worker, which may know other names.
     """
@@ -31,7 +33,8 @@ def checked_endpoint(value: str) -> str:
         if reason := _objection(address):
             raise ValidationError(f"{host} is {reason}; an endpoint must be another machine.")
     shown = f"[{host}]" if ":" in host else host
-    return f"https://{shown}:{_port(parts)}"
+    port = _port(parts, default_port)
+    return f"https://{shown}" if port == HTTPS_PORT else f"https://{shown}:{port}"
 
 
 def _split(value: str) -> SplitResult:
@@ -50,9 +53,9 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
-def _port(parts: SplitResult) -> int:
+def _port(parts: SplitResult, default: int) -> int:
     try:
-        return parts.port or PRISM_PORT
+        return parts.port or default
     except ValueError as error:
         raise ValidationError("The port must be a number from 1 to 65535.") from error
 

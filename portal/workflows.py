@@ -87,6 +87,8 @@ def _mirror_servers(cloud_account: UUID, inventory: Inventory) -> None:
             memory_mb=server.memory_mb,
             size_bytes=server.size_bytes,
             description=server.description,
+            site=server.site,
+            vm_size=server.vm_size,
             seen_at=now,
         )
         for server in inventory.servers
@@ -96,7 +98,8 @@ def _mirror_servers(cloud_account: UUID, inventory: Inventory) -> None:
         update_conflicts=True,
         unique_fields=["cloud_account", "external_id"],
         update_fields=[
-            "name", "power_state", "vcpus", "memory_mb", "size_bytes", "description", "seen_at",
+            "name", "power_state", "vcpus", "memory_mb", "size_bytes", "description", "site",
+            "vm_size", "seen_at",
         ],
         batch_size=500,
     )  # fmt: skip
@@ -119,13 +122,13 @@ def _refresh_resources(cloud_account: UUID, inventory: Inventory) -> None:
                 resource.power_state, resource.power_changed_at = server.power, now
             resource.name, resource.vcpus = server.name[:255], server.vcpus
             resource.memory_mb, resource.size_bytes = server.memory_mb, server.size_bytes
-            resource.seen_at = now
+            resource.vm_size, resource.seen_at = server.vm_size, now
         changed.append(resource)
     Resource.objects.bulk_update(
         changed,
         [
             "is_missing", "power_state", "power_changed_at", "name", "vcpus", "memory_mb",
-            "size_bytes", "seen_at",
+            "size_bytes", "vm_size", "seen_at",
         ],
         batch_size=200,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from portal.models import (
     CloudAccount,
     Customer,
     DiscoveredServer,
+    Infrastructure,
     Organization,
     Resource,
     Role,
@@ -34,7 +35,14 @@ from portal.services import cloud_accounts, machines, people, tenancy
 Say = Callable[[str], None]
 
 PASSWORD = "standby-demo"  # noqa: S105  # the demo's, printed at its start, loopback only
-LAB_USER, LAB_PASSWORD = "admin", "lab-password"
+AHV_SECRETS = {"user": "admin", "password": "lab-password"}
+# What the lab's one application signs in with.
+AZURE_SECRETS = {
+    "tenant": "11111111-1111-4111-8111-111111111111",
+    "subscription": "33333333-3333-4333-8333-333333333333",
+    "client_id": "22222222-2222-4222-8222-222222222222",
+    "client_secret": "lab-secret",
+}
 # The lab's clock while the demo is loaded: its guests take their time to shut down.
 LAB_SCALE = 30.0
 ROUND_SECONDS = 300
@@ -55,7 +63,14 @@ MACHINES = {
     "util-dicom-01": Resource.Kind.UTILITY_SERVER,
     "util-license-01": Resource.Kind.UTILITY_SERVER,
     "util-files-01": Resource.Kind.UTILITY_SERVER,
+    "research-vdi-sandbox": Resource.Kind.SANDBOX,
+    "util-matlab-01": Resource.Kind.UTILITY_SERVER,
+    "util-license-02": Resource.Kind.UTILITY_SERVER,
 }
+# The lab's name of a cloud -> what the demo calls the cloud account there.
+AZURE = "azure"
+CLOUD_ACCOUNTS = {AZURE: "azure-research"}
+AZURE_REGION = "westeurope"
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,7 @@ class Wanted:
     machine: str
     name: str
     description: str = ""
+    keep_running: bool = False
 
 
 # One round after the other; a machine has one backup under way at a time.
@@ -73,6 +89,8 @@ ROUNDS = (
         Wanted("radiology-pacs-sandbox", "Before PACS viewer 12.4", "Asked for in change 4182."),
         Wanted("util-dicom-01", "Before router update"),
         Wanted("util-license-01", "Known good", "License server after the move to the new host."),
+        Wanted("research-vdi-sandbox", "Before CUDA 13", "The image before the driver update."),
+        Wanted("util-matlab-01", "While it computed", keep_running=True),
     ),
     (
         Wanted("radiology-pacs-sandbox", "After PACS viewer 12.4", "Tested by the reading room."),
@@ -83,7 +101,7 @@ ROUNDS = (
 
 @dataclass(frozen=True)
 class Lab:
-    """Where the emulated clusters answer: endpoint by cluster name, and the CA to trust."""
+    """Where the emulated clouds answer: endpoint by the lab's name, and the CA to trust."""
 
     endpoints: dict[str, str]
     ca_path: Path
@@ -98,24 +116,28 @@ class Lab:
 
 def load(lab: Lab, say: Say) -> None:
     """Load the demo; may be called again at any time while no worker runs."""
-    account = _tenancy(say)
-    _cloud_accounts(account, lab, say)
+    radiology, research = _tenancy(say)
+    _cloud_accounts(radiology.organization.customer, lab, say)
     lab.set_scale(LAB_SCALE)
     try:
         _look_at_clouds(say)
-        _assign(account, say)
+        _place(radiology, next(iter(lab.endpoints)), "")
+        _place(research, CLOUD_ACCOUNTS[AZURE], AZURE_REGION)
+        for account in (radiology, research):
+            _assign(account, say)
         for wanted in ROUNDS:
-            _back_up(account, wanted, say)
+            _back_up((radiology, research), wanted, say)
     finally:
         lab.set_scale(1.0)
 
 
-def _tenancy(say: Say) -> Account:
-    """Make customers, organizations, accounts and people; return Radiology PACS."""
+def _tenancy(say: Say) -> tuple[Account, Account]:
+    """Make customers, organizations, accounts and people; return those with machines."""
     meridian, _ = Customer.objects.get_or_create(name="Meridian Health")
     northwind, _ = Customer.objects.get_or_create(name="Northwind Legal")
     clinical = _organization(meridian, "EMEA Clinical")
     radiology = _account(clinical, "Radiology PACS", "Europe/London")
+    research = _account(clinical, "Research VDI", "Europe/Berlin", Infrastructure.AZURE)
     _account(_organization(northwind, "London Office"), "Case Desktops", "Europe/London")
     for email, role, scope in (
         ("customer-admin@meridian.example", Role.CUSTOMER_ADMINISTRATOR, meridian),
@@ -131,7 +153,7 @@ def _tenancy(say: Say) -> Account:
             "staff@standby.example", PASSWORD, full_name=NAMES["staff@standby.example"]
         )
     say("Two customers and their people are there.")
-    return radiology
+    return radiology, research
 
 
 def _organization(customer: Customer, name: str) -> Organization:
@@ -139,13 +161,19 @@ def _organization(customer: Customer, name: str) -> Organization:
     return found or tenancy.create_organization(SYSTEM, customer, name=name)
 
 
-def _account(organization: Organization, name: str, time_zone: str) -> Account:
+def _account(
+    organization: Organization,
+    name: str,
+    time_zone: str,
+    infrastructure: str = Infrastructure.AHV,
+) -> Account:
     found = organization.accounts.filter(name=name).first()
     if found:
         return found
     return tenancy.create_account(
-        SYSTEM, organization, name=name, time_zone=time_zone, is_domain_joined=True
-    )
+        SYSTEM, organization, name=name, time_zone=time_zone, is_domain_joined=True,
+        infrastructure=infrastructure,
+    )  # fmt: skip
 
 
 def _person(email: str, role: Role, scope: object) -> None:
@@ -163,28 +191,37 @@ def _actor(email: str) -> Actor:
     return Actor(user, str(user), "demo")
 
 
-def _cloud_accounts(account: Account, lab: Lab, say: Say) -> None:
-    """Register both clusters, and bring addresses and CA up to date: the lab may have moved."""
-    customer = account.organization.customer
-    for name, endpoint in lab.endpoints.items():
+def _cloud_accounts(customer: Customer, lab: Lab, say: Say) -> None:
+    """Register the clouds, and bring addresses and CA up to date: the lab may have moved."""
+    names = []
+    for place, endpoint in lab.endpoints.items():
+        name = CLOUD_ACCOUNTS.get(place, place)
+        is_azure = place == AZURE
+        secrets = {**AZURE_SECRETS, "authority": endpoint} if is_azure else AHV_SECRETS
         connection: dict[str, Any] = {
             "name": name,
             "endpoint": endpoint,
-            "user": LAB_USER,
-            "password": LAB_PASSWORD,
+            "secrets": secrets,
             "ca_pem": lab.ca_path.read_text(),
         }
         found = CloudAccount.objects.filter(customer=customer, name=name).first()
         if found:
             cloud_accounts.edit_cloud_account(_actor(CLOUD_PERSON), found, **connection)
         else:
+            kind = Infrastructure.AZURE if is_azure else Infrastructure.AHV
             cloud_accounts.create_cloud_account(
-                _actor(CLOUD_PERSON), customer=customer, **connection
+                _actor(CLOUD_PERSON), customer=customer, kind=kind, **connection
             )
+        names.append(name)
+    say(f"Cloud accounts: {', '.join(names)}.")
+
+
+def _place(account: Account, cloud_account: str, site: str) -> None:
+    """Say where an account's machines live, unless a person has said so."""
     if account.cloud_account is None:
-        primary = CloudAccount.objects.get(customer=customer, name=next(iter(lab.endpoints)))
-        tenancy.place_account(_actor(CLOUD_PERSON), account, cloud_account=primary, site="")
-    say(f"Cloud accounts: {', '.join(lab.endpoints)}.")
+        customer = account.organization.customer
+        found = CloudAccount.objects.get(customer=customer, name=cloud_account)
+        tenancy.place_account(_actor(CLOUD_PERSON), account, cloud_account=found, site=site)
 
 
 def _look_at_clouds(say: Say) -> None:
@@ -213,11 +250,11 @@ def _assign(account: Account, say: Say) -> None:
     say(f"{account}: {account.resources.count()} machines assigned.")
 
 
-def _back_up(account: Account, wanted: tuple[Wanted, ...], say: Say) -> None:
+def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...], say: Say) -> None:
     """Make the backups of one round that were never made before."""
     begun = 0
     for backup in wanted:
-        resource = account.resources.filter(name=backup.machine).first()
+        resource = Resource.objects.filter(account__in=accounts, name=backup.machine).first()
         if resource is None or resource.active_task():
             continue
         if Backup.objects.filter(resource=resource, name=backup.name).exists():
@@ -227,7 +264,8 @@ def _back_up(account: Account, wanted: tuple[Wanted, ...], say: Say) -> None:
             resource,
             name=backup.name,
             description=backup.description,
-            may_power_off=True,
+            may_power_off=not backup.keep_running,
+            keep_running=backup.keep_running,
         )
         begun += 1
     if begun:

@@ -7,12 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from portal.clouds.api import Cloud, Connection
-
-# kind -> "module:class"; imported when first used: a vendor SDK costs the web process nothing.
-DRIVERS: dict[str, str] = {
-    "ahv": "portal.clouds.ahv.driver:AhvCloud",
-    "azure": "portal.clouds.azure.driver:AzureCloud",
-}
+from portal.clouds.kinds import KINDS
 
 
 def connect(connection: Connection, monotonic: Callable[[], float] = time.monotonic) -> Cloud:
@@ -20,6 +15,6 @@ def connect(connection: Connection, monotonic: Callable[[], float] = time.monoto
 
     ``monotonic`` gives seconds; a driver that holds back for a while counts by it.
     """
-    module, _, name = DRIVERS[connection.kind].partition(":")
+    module, _, name = KINDS[connection.kind].driver.partition(":")
     driver: Callable[..., Cloud] = getattr(import_module(module), name)
     return driver(connection, monotonic=monotonic)

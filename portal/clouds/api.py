@@ -149,9 +149,9 @@ class Server:
     size_bytes: int
     description: str = ""
     disks: tuple[Disk, ...] = ()
-    # Where it is and what it is called there; "" where the cloud has one place and no names.
+    # Where it is, and the name of its size; "" where the cloud has one place and no names.
     site: str = ""
-    instance_type: str = ""
+    vm_size: str = ""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ PROFILE_GIB, DRIVE_GIB, DESKTOP_GIB = 30, 50, 60
 
 
 def fill_demo(lab: Lab) -> None:
-    """The demo's inventory, all of it in London."""
+    """The demo's inventory: Radiology PACS in London, Research VDI in Azure's westeurope."""
     fill_empty(lab)
     london = lab.clusters[LONDON]
     for machines, description in ((SERVERS, None), (PRODUCTION, "frame: kind=production")):
@@ -114,6 +114,45 @@ def fill_demo(lab: Lab) -> None:
     groups += [(name, "personal-drive", user, DRIVE_GIB) for name, user in DRIVES]
     for name, kind, user, size in groups:
         london.add_volume_group(name, size_bytes=size * GIB, description=_assigned(kind, user))
+    _fill_azure(lab)
+
+
+# name, power, size, disk in GB
+AZURE_SERVERS = (
+    ("research-vdi-sandbox", "running", "Standard_D4s_v5", 128),
+    ("util-matlab-01", "running", "Standard_D8s_v5", 256),
+    ("util-license-02", "deallocated", "Standard_B2ms", 64),
+)
+AZURE_PRODUCTION = ("research-vdi-prod-01", "research-vdi-prod-02")
+AZURE_DESKTOPS = (
+    ("pd-1102", "ines.moreau"),
+    ("pd-1103", "jonas.weber"),
+    ("pd-1107", "aiko.tanaka"),
+)
+AZURE_VOLUMES = (
+    ("EP-i.moreau", "enterprise-profile", "ines.moreau", 30),
+    ("EP-j.weber", "enterprise-profile", "jonas.weber", 30),
+    ("EP-a.tanaka", "enterprise-profile", "aiko.tanaka", 30),
+    ("EP-l.santos", "enterprise-profile", "luisa.santos", 30),
+    ("PDR-i.moreau", "personal-drive", "ines.moreau", 64),
+    ("PDR-j.weber", "personal-drive", "jonas.weber", 64),
+    ("PDR-l.santos", "personal-drive", "luisa.santos", 128),
+)
+
+
+def _fill_azure(lab: Lab) -> None:
+    for name, power, vm_size, disk in AZURE_SERVERS:
+        lab.azure.add_vm(name, power=power, size=vm_size, size_gb=disk)
+    for name in AZURE_PRODUCTION:
+        lab.azure.add_vm(name, size_gb=128, tags={"frame-kind": "production"})
+    for name, user in AZURE_DESKTOPS:
+        lab.azure.add_vm(name, size_gb=64, tags=_tags("persistent-desktop", user))
+    for name, kind, user, size in AZURE_VOLUMES:
+        lab.azure.add_disk(name, size_gb=size, tags=_tags(kind, user))
+
+
+def _tags(kind: str, user: str) -> dict[str, str]:
+    return {"frame-kind": kind, "frame-user": f"{user}@meridian.example"}
 
 
 def _assigned(kind: str, user: str) -> str:

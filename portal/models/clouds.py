@@ -133,6 +133,8 @@ class DiscoveredServer(models.Model):
     memory_mb = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     description = models.TextField(blank=True)
+    site = models.CharField(max_length=100, blank=True, help_text="Region, on Azure.")
+    vm_size = models.CharField("VM size", max_length=100, blank=True)
     seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -49,6 +49,7 @@ class Resource(models.Model):
     vcpus = models.PositiveIntegerField(default=0)
     memory_mb = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    vm_size = models.CharField("VM size", max_length=100, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
     is_missing = models.BooleanField(
         default=False, help_text="The last inventory did not find it at the cloud."
@@ -92,9 +93,10 @@ class Resource(models.Model):
 
     @property
     def instance_type(self) -> str:
-        """Size as administrators know it, such as ``AHV 4 vCPU · 16 GB``."""
+        """Size as administrators know it: ``AHV 4 vCPU · 16 GB``, on Azure with its name."""
         infrastructure = "AHV" if self.account.infrastructure == "ahv" else "Azure"
-        return f"{infrastructure} {self.vcpus} vCPU · {self.memory_mb / 1024:g} GB"
+        name = f"{self.vm_size} ·" if self.vm_size else infrastructure
+        return f"{name} {self.vcpus} vCPU · {self.memory_mb / 1024:g} GB"
 
     def active_task(self) -> Task | None:
         """The exclusive task under way on this resource, if any."""

@@ -5,12 +5,14 @@ Nothing here calls a cloud. Testing and synchronising start tasks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
 from portal import engine
 from portal.audit import Actor, record
+from portal.clouds.kinds import KINDS
 from portal.models import CloudAccount, Customer, Infrastructure, Organization, Task
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
@@ -26,27 +28,29 @@ def create_cloud_account(
     organization: Organization | None = None,
     name: str,
     endpoint: str,
-    user: str,
-    password: str,
+    secrets: Mapping[str, str],
     ca_pem: str = "",
     kind: str = Infrastructure.AHV,
 ) -> CloudAccount:
-    """Register a cloud account on a customer, or on one organization. Nothing is tried yet."""
+    """Register a cloud account on a customer, or on one organization. Nothing is tried yet.
+
+    ``secrets`` are the facts and the secret of its kind (`portal.clouds.kinds`).
+    """
     if organization and organization.customer_id != customer.pk:
         raise ValueError("the organization belongs to another customer")
-    secrets: Any = {"user": user, "password": password}
     cloud_account = CloudAccount(
         customer=customer,
         organization=organization,
         name=name,
         kind=kind,
         endpoint=endpoint,
-        secrets=secrets,
+        secrets=dict(secrets),
         ca_pem=ca_pem,
     )
     with refusing_duplicates(_NAME_IN_USE):
         cloud_account.save(force_insert=True)
-    record(actor, "cloud_account.create", cloud_account, endpoint=endpoint, user=user)
+    facts: dict[str, Any] = {"endpoint": endpoint, **_facts(cloud_account)}
+    record(actor, "cloud_account.create", cloud_account, **facts)
     return cloud_account
 
 
@@ -57,25 +61,32 @@ def edit_cloud_account(
     *,
     name: str,
     endpoint: str,
-    user: str,
-    password: str = "",
+    secrets: Mapping[str, str],
     ca_pem: str = "",
 ) -> CloudAccount:
-    """Change a cloud account; an empty ``password`` keeps the one there is.
+    """Change a cloud account; an empty secret keeps the one there is.
 
     What was known of its health goes when it is reached or signed in to otherwise.
-    The password never enters the audit trail, only that it was changed. A new address
-    needs the password again: whoever may change the one need not know the other.
+    The secret never enters the audit trail, only that it was changed. A new address, or
+    another fact it was given for, needs it again: whoever may change the one need not
+    know the other.
     """
     cloud_account = CloudAccount.objects.select_for_update().get(pk=cloud_account.pk)
-    if endpoint != cloud_account.endpoint and not password:
-        raise Refused("Enter the password again for the new address.", field="password")
-    secrets = {"user": user, "password": password or cloud_account.secrets["password"]}
-    wanted = {"name": name, "endpoint": endpoint, "secrets": secrets, "ca_pem": ca_pem}
+    kind, present = KINDS[cloud_account.kind], cloud_account.secrets
+    is_elsewhere = endpoint != cloud_account.endpoint or any(
+        secrets[fact] != present.get(fact) for fact in kind.bound
+    )
+    if is_elsewhere and not secrets[kind.secret]:
+        label = kind.secret.replace("_", " ")
+        raise Refused(f"Enter the {label} again for the new address.", field=kind.secret)
+    kept = {**secrets, kind.secret: secrets[kind.secret] or present[kind.secret]}
+    wanted = {"name": name, "endpoint": endpoint, "secrets": kept, "ca_pem": ca_pem}
     changed = [key for key, value in wanted.items() if getattr(cloud_account, key) != value]
     if not changed:
         return cloud_account
-    before = {"name": cloud_account.name, "endpoint": cloud_account.endpoint}
+    before = {
+        "name": cloud_account.name, "endpoint": cloud_account.endpoint, **_facts(cloud_account)
+    }  # fmt: skip
     for key, value in wanted.items():
         setattr(cloud_account, key, value)
     if set(changed) - {"name"}:
@@ -85,9 +96,14 @@ def edit_cloud_account(
         cloud_account.save(update_fields=[*wanted, "health", "health_detail"])
     record(
         actor, "cloud_account.edit", cloud_account, changed=changed, before=before,
-        after={"name": name, "endpoint": endpoint},
+        after={"name": name, "endpoint": endpoint, **_facts(cloud_account)},
     )  # fmt: skip
     return cloud_account
+
+
+def _facts(cloud_account: CloudAccount) -> dict[str, Any]:
+    """What of the sign-in may be shown."""
+    return {fact: cloud_account.secrets[fact] for fact in KINDS[cloud_account.kind].facts}
 
 
 def check_connection(actor: Actor, cloud_account: CloudAccount) -> Task:

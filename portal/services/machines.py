@@ -34,6 +34,11 @@ def assign_machine(
         raise ValueError(f"no machine becomes a {kind}")
     if server.cloud_account_id != account.cloud_account_id:
         raise Refused("This machine is not at the account's cloud account.", field="server")
+    if server.site and server.site != account.site:
+        raise Refused(
+            f"{server} is in {server.site}, the account's machines are in {account.site}.",
+            field="server",
+        )
     sandboxes = account.resources.filter(kind=Resource.Kind.SANDBOX)
     if kind == Resource.Kind.SANDBOX and sandboxes.exists():
         raise Refused("This account already has a Sandbox.", field="kind")
@@ -48,6 +53,7 @@ def assign_machine(
         vcpus=server.vcpus,
         memory_mb=server.memory_mb,
         size_bytes=server.size_bytes,
+        vm_size=server.vm_size,
         seen_at=server.seen_at,
     )
     with refusing_duplicates(

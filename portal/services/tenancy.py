@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from portal.audit import Actor, record
+from portal.clouds.kinds import KINDS
 from portal.models import Account, CloudAccount, Customer, Infrastructure, Organization
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
@@ -95,8 +96,24 @@ def _place(account: Account, cloud_account: CloudAccount | None, site: str) -> N
             raise Refused(
                 "Choose a cloud account this organization can use.", field="cloud_account"
             )
+    if cloud_account and KINDS[cloud_account.kind].has_regions:
+        site = _checked_region(cloud_account, site)
     account.cloud_account = cloud_account
     account.site = site or _name(cloud_account)
+
+
+def _checked_region(cloud_account: CloudAccount, site: str) -> str:
+    """A region as the cloud writes it; one in which the inventory has found machines."""
+    region = site.replace(" ", "").lower()
+    if not region:
+        raise Refused("Name the region of the account's machines.", field="site")
+    seen = set(cloud_account.servers.values_list("site", flat=True))
+    if seen and region not in seen:
+        known = ", ".join(sorted(seen))
+        raise Refused(
+            f"{cloud_account} has no machine in {region}; it has some in {known}.", field="site"
+        )
+    return region
 
 
 def _name(cloud_account: CloudAccount | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -16,10 +16,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from portal.access import Request, administrators, cloud_account_view
 from portal.account_tables import CloudAccountTable
 from portal.audit import Actor
-from portal.cloud_account_forms import CloudAccountCreateForm, CloudAccountEditForm
+from portal.cloud_account_forms import CREATE_FORMS, EDIT_FORMS
 from portal.dialogs import done, render_dialog
 from portal.live import Moved, draws
-from portal.models import Account, CloudAccount, Resource, Task
+from portal.models import Account, CloudAccount, Infrastructure, Resource, Task
 from portal.refusals import Refused
 from portal.services import cloud_accounts
 from portal.tables import searched, show_table
@@ -40,7 +40,11 @@ def cloud_account_list(request: Request) -> HttpResponse:
 @administrators
 @require_http_methods(["GET", "POST"])
 def cloud_account_create(request: Request) -> HttpResponse:
-    form = CloudAccountCreateForm(request.user, request.POST or None)
+    given = request.POST if request.method == "POST" else request.GET
+    kind = given.get("kind", Infrastructure.AHV)
+    if kind not in CREATE_FORMS:
+        raise Http404
+    form = CREATE_FORMS[kind](request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             made = cloud_accounts.create_cloud_account(Actor.of(request), **form.cleaned_data)
@@ -49,7 +53,12 @@ def cloud_account_create(request: Request) -> HttpResponse:
         except Refused as refusal:
             form.refuse(refusal)
     back = reverse("portal:cloud_account_list")
-    context = {"form": form, "back": back, "heading": "Add cloud account"}
+    context = {
+        "form": form,
+        "back": back,
+        "heading": "Add cloud account",
+        "kinds": [Infrastructure(each) for each in CREATE_FORMS],
+    }
     status = 422 if form.is_bound else 200
     return render_dialog(request, "portal/cloud_account_create.html", context, status=status)
 
@@ -121,7 +130,7 @@ def _state(request: Request, cloud_account: CloudAccount) -> dict[str, Any]:
 @cloud_account_view(manage=True)
 @require_http_methods(["GET", "POST"])
 def cloud_account_edit(request: Request, cloud_account: CloudAccount) -> HttpResponse:
-    form = CloudAccountEditForm(cloud_account, request.POST or None)
+    form = EDIT_FORMS[cloud_account.kind](cloud_account, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             cloud_accounts.edit_cloud_account(Actor.of(request), cloud_account, **form.cleaned_data)

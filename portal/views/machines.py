@@ -20,12 +20,12 @@ from portal.services import machines
 
 
 def unassigned(account: Account) -> QuerySet[DiscoveredServer]:
-    """Machines of the account's cloud account that belong to nobody yet."""
+    """Machines of the account's cloud account, and region, that belong to nobody yet."""
     taken = Resource.objects.filter(
         cloud_account=OuterRef("cloud_account"), external_id=OuterRef("external_id")
     )
     servers = DiscoveredServer.objects.filter(cloud_account=account.cloud_account_id)
-    return servers.filter(~Exists(taken))
+    return servers.filter(~Exists(taken), site__in=("", account.site))
 
 
 @account_view(Permission.VIEW)
@@ -76,7 +76,12 @@ def machine_remove(request: Request, resource: UUID) -> HttpResponse:
     servers = request.account.resources.filter(kind__in=machines.SERVER_KINDS)
     found = get_object_or_404(servers, pk=resource)
     back = reverse("portal:account_machines", args=[request.account.pk])
-    context = {"resource": found, "back": back, "section": "portal:account_settings"}
+    context = {
+        "resource": found,
+        "back": back,
+        "heading": f"Remove {found}",
+        "section": "portal:account_settings",
+    }
     if request.method != "POST":
         return render_dialog(request, "portal/machine_remove.html", context)
     try:

@@ -99,7 +99,7 @@ def test_names_in_use_are_refused(world: World, customer_admin: User, sign_in: S
     assert client.post(url, {"name": world.organization.name}).status_code == 422
     url = reverse("portal:account_create", args=[world.organization.pk])
     assert client.post(url, _account_form(name=world.account.name)).status_code == 422
-    assert client.post(url, _account_form(infrastructure="azure")).status_code == 422
+    assert client.post(url, _account_form(infrastructure="aws")).status_code == 422
 
 
 def test_an_organization_administrator_stays_within_the_organization(

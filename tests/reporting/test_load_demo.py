@@ -18,7 +18,9 @@ GIB = 2**30
 @pytest.fixture
 def demo_lab(lab: LabState, lab_server: LabServer) -> demo.Lab:
     """A lab with the demo's machines, whose guests go off at once."""
-    for name in demo.MACHINES:
+    for name in ("research-vdi-sandbox", "util-matlab-01", "util-license-02"):
+        lab.azure.add_vm(name, size_gb=1, shutdown_seconds=1)
+    for name in ("radiology-pacs-sandbox", "util-dicom-01", "util-license-01", "util-files-01"):
         lab.clusters["ahv-lon-01"].add_vm(
             name, power="on", size_bytes=GIB, content=name, guest_shutdown_seconds=1
         )
@@ -37,6 +39,11 @@ def test_the_demo_is_made_by_tasks_and_loading_it_again_changes_nothing(
     assert account.cloud_account.health == CloudAccount.Health.REACHABLE
     assert account.resources.filter(kind=Resource.Kind.SANDBOX).count() == 1
     assert account.resources.count() == 4
+    research = Account.objects.get(name="Research VDI")
+    assert research.resources.count() == 3
+    assert {server.site for server in research.cloud_account.servers.all()} == {research.site}  # type: ignore[union-attr]
+    crash_consistent = Backup.objects.filter(is_crash_consistent=True)
+    assert [backup.name for backup in crash_consistent] == ["While it computed"]
     assert set(Backup.objects.values_list("status", flat=True)) == {Backup.Status.READY}
     assert set(Task.objects.values_list("state", flat=True)) == {Task.State.DONE}
     person = User.objects.get(email="org-admin@meridian.example")

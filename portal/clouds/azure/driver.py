@@ -92,7 +92,7 @@ class AzureCloud:
     def _server(
         self, vm: wire.Json, disks: Mapping[str, wire.Json], sizes: Callable[[str, str], Size]
     ) -> Server:
-        size = sizes(str(vm.get("location") or ""), wire.instance_type(vm))
+        size = sizes(str(vm.get("location") or ""), wire.vm_size(vm))
         return wire.server(vm, disks.get(wire.os_disk_id(vm)), size)
 
     def server(self, server_id: str) -> Server:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import requests
 from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
 
 from portal.clouds.api import CloudError, CloudRefused, Connection, SignInRefused
 from portal.clouds.azure.failures import from_answer, from_sdk
+from portal.clouds.guard import GuardedAdapter
 
 T = TypeVar("T")
+POOL_SIZE = 32
 # Resource Managers that issue to their own name; any other address speaks for the public cloud.
 SCOPES = {
     host: f"https://{host}/.default"
@@ -67,6 +71,8 @@ class AzureSession:
         self._refusal = None
 
     def _ours(self, error: AzureError) -> CloudError:
+        if isinstance(own := _own_cause(error), CloudError):
+            return own
         timeouts = (self._connection.connect_timeout, self._connection.read_timeout)
         answer = getattr(self._last, "token_answer", None)
         found = from_sdk(error, self.host, timeouts, answer)
@@ -114,8 +120,6 @@ class AzureSession:
             "connection_timeout": given.connect_timeout,
             "read_timeout": given.read_timeout,
             "retry_total": 0,
-            # A proxy or a CA of the shell's must not change whom we trust.
-            "use_env_settings": False,
         }
         for place in (given.endpoint, given.secrets["authority"]):
             _require_https(place)
@@ -126,6 +130,7 @@ class AzureSession:
             authority=given.secrets["authority"],
             disable_instance_discovery=True,
             raw_response_hook=self._note_token_answer,
+            transport=self._transport(common),
             **common,
         )
         return ComputeManagementClient(
@@ -133,8 +138,17 @@ class AzureSession:
             self.subscription,
             base_url=given.endpoint.rstrip("/"),
             credential_scopes=[SCOPES.get(self.host.partition(":")[0], PUBLIC_SCOPE)],
+            transport=self._transport(common),
             **common,
         )
+
+    def _transport(self, settings: Mapping[str, Any]) -> RequestsTransport:
+        """No proxy or CA of the shell's, and no machine that an endpoint must not be."""
+        session = requests.Session()
+        session.trust_env = False
+        objection = self._connection.objection
+        session.mount("https://", GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0))
+        return RequestsTransport(session=session, use_env_settings=False, **settings)
 
     def close(self) -> None:
         """Let go of connections and of the CA's file."""
@@ -144,6 +158,13 @@ class AzureSession:
             client.close()
         if self._ca is not None:
             self._ca.close()
+
+
+def _own_cause(error: BaseException | None) -> BaseException | None:
+    """The error of ours behind an error of the SDK's: the credential wraps whatever it meets."""
+    while error is not None and not isinstance(error, CloudError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _is_stale_token(error: AzureError) -> bool:

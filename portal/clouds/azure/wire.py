@@ -152,11 +152,11 @@ def server(vm: Json, disk: Json | None, size: tuple[int, int] = (0, 0)) -> Serve
         description=description(vm),
         disks=disks,
         site=str(vm.get("location") or ""),
-        instance_type=instance_type(vm),
+        vm_size=vm_size(vm),
     )
 
 
-def instance_type(vm: Json) -> str:
+def vm_size(vm: Json) -> str:
     return str((properties(vm).get("hardwareProfile") or {}).get("vmSize") or "")
 
 

@@ -1,0 +1,37 @@
+"""What is known of each kind of cloud without its driver: the web process loads no SDK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``driver`` is ``module:class``, imported when first used.
+
+    ``facts`` are the parts of a connection's secrets that may be shown, ``secret`` the one
+    that may not. The secret was given for the endpoint and the ``bound`` facts: when one of
+    them changes, it must be given again.
+    """
+
+    driver: str
+    facts: tuple[str, ...]
+    secret: str
+    bound: tuple[str, ...] = ()
+    # A copy of a running server is possible; it is as after a power cut.
+    copies_running: bool = False
+    # Whether one cloud account reaches several sites, so that an account must name its own.
+    has_regions: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "ahv": Kind("portal.clouds.ahv.driver:AhvCloud", ("user",), "password"),
+    "azure": Kind(
+        "portal.clouds.azure.driver:AzureCloud",
+        ("tenant", "subscription", "client_id", "authority"),
+        "client_secret",
+        bound=("tenant", "client_id", "authority"),
+        copies_running=True,
+        has_regions=True,
+    ),
+}
