@@ -48,7 +48,7 @@ class Front(Protocol):
 
     @property
     def site(self) -> Any:
-        """The state behind it; has ``name`` and ``doom``."""
+        """The state behind it; has ``name``, ``doom`` and ``forgets``."""
 
     @property
     def control(self) -> Routes[Any]:
@@ -70,8 +70,8 @@ class Front(Protocol):
     def answer(self, call: Call) -> Answer:
         """Sign in and handle a call. May raise `NotReady`."""
 
-    def error(self, message: str, status: int) -> Any:
-        """The body of an error, in this cloud's form."""
+    def error(self, path: str, message: str, status: int) -> Any:
+        """The body of an error, in the form of this part of the cloud."""
 
 
 class CloudApp:
@@ -114,7 +114,7 @@ class CloudApp:
         fault = self.lab.faults.strike(name, request.method, request.path, has_session=has_session)
         outcome = await self._strike_before(fault, call) if fault else None
         if outcome is None:
-            outcome = await self._act(call, _doom(fault), receive)
+            outcome = await self._act(call, fault, receive)
             if fault:
                 outcome = await self._strike_after(fault, receive, outcome)
         status = outcome.status if isinstance(outcome, Answer) else 0
@@ -131,7 +131,9 @@ class CloudApp:
         if fault.kind == "status":
             wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             said = fault.detail or f"The lab answers {fault.status}"
-            body = self.front.error(said, fault.status) if fault.body is None else fault.body
+            body = fault.body
+            if body is None:
+                body = self.front.error(call.request.path, said, fault.status)
             return Answer(body, fault.status, wait)
         instead: dict[str, Answer | Outcome] = {
             "hang": Outcome.HANG,
@@ -150,26 +152,27 @@ class CloudApp:
             await _pause(receive, fault.delay or 1)
         return Outcome.DROP if fault.kind == "drop_after" else answer
 
-    async def _act(self, call: Call, doom: str, receive: Receive) -> Answer | Outcome:
+    async def _act(self, call: Call, fault: Fault | None, receive: Receive) -> Answer | Outcome:
         while True:
             try:
-                return self._act_now(call, doom)
+                return self._act_now(call, fault)
             except NotReady:
                 if not await _pause(receive, LOOK_SECONDS):
                     return Outcome.DROP
 
-    def _act_now(self, call: Call, doom: str) -> Answer:
+    def _act_now(self, call: Call, fault: Fault | None) -> Answer:
         """Handle the call as one step that no other call sees half-done."""
+        site = self.front.site
         with self.lab.lock:
             self.lab.settle()
-            self.front.site.doom = doom
+            site.doom, site.forgets = _doom(fault), bool(fault and fault.kind == "operation_expired")
             try:
                 answer = self.front.answer(call)
                 for observe in self.lab.observers:
-                    observe(self.front.site.name, call.request, answer)
+                    observe(site.name, call.request, answer)
                 return answer
             finally:
-                self.front.site.doom = ""
+                site.doom, site.forgets = "", False
                 self.lab.save_after(call.request.method)
 
     def _control(self, request: Request, segments: list[str]) -> Answer:

@@ -11,7 +11,7 @@ from portal.lab.azure.cloud import AzureCloud
 from portal.lab.azure.control import CONTROL
 from portal.lab.azure.refusals import ArmRefusal, error_body, invalid
 from portal.lab.azure.routes import ARM, TOKENS
-from portal.lab.azure.tokens import check_bearer
+from portal.lab.azure.tokens import check_bearer, is_sign_in, token_error
 from portal.lab.routing import Answer, Refusal
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
@@ -37,7 +37,9 @@ class AzureFront:
         said = "The access token expiry UTC time is earlier than current UTC time."
         return Answer(error_body("ExpiredAuthenticationToken", said), 401)
 
-    def error(self, message: str, status: int) -> object:
+    def error(self, path: str, message: str, status: int) -> object:
+        if is_sign_in(path.split("/")):
+            return token_error(status, message)
         codes = {429: "TooManyRequests", 503: "ServiceUnavailable", 500: "InternalServerError"}
         return error_body(codes.get(status, "LabFault"), message)
 
@@ -56,7 +58,7 @@ class AzureFront:
         folded = [segment.lower() for segment in call.segments]
         given = dict(zip(folded, call.segments, strict=True))
         request = call.request
-        if "oauth2" in folded or ".well-known" in folded:
+        if is_sign_in(folded):
             handler, params = TOKENS.find(request.method, folded)
             return handler(self.site, replace(request, params=params))
         check_bearer(self.site, call.headers.get("authorization"))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -73,14 +74,29 @@ def check_bearer(cloud: AzureCloud, authorization: str | None) -> None:
                             "earlier than current UTC time.")  # fmt: skip
 
 
+def is_sign_in(segments: Sequence[str]) -> bool:
+    """Whether a path is one of the token endpoint's."""
+    return "oauth2" in segments or ".well-known" in segments
+
+
+def token_error(status: int, message: str) -> dict[str, Any]:
+    """The body of an error that is nobody's fault: 90033 and 90024 mean to try again."""
+    number = 90024 if status == 429 else 90033 if status >= 500 else 50000
+    return _error(number, "temporarily_unavailable" if status >= 429 else "server_error", message)
+
+
 def _unauthorized(code: str, message: str) -> ArmRefusal:
     wanted = 'Bearer authorization_uri="https://login.lab/", error="invalid_token"'
     return ArmRefusal(401, code, message, headers={"WWW-Authenticate": wanted})
 
 
 def _refuse(number: int, error: str, message: str, status: int = 400) -> Answer:
+    return Answer(_error(number, error, message), status)
+
+
+def _error(number: int, error: str, message: str) -> dict[str, Any]:
     body = {"error": error, "error_description": f"AADSTS{number}: {message}"}
-    return Answer({**body, "error_codes": [number]}, status)
+    return {**body, "error_codes": [number]}
 
 
 def _sign(cloud: AzureCloud, claims: dict[str, Any]) -> str:

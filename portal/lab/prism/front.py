@@ -45,7 +45,7 @@ class PrismFront:
         self.sessions.expire(_cookie(call))
         return Answer(error_body("The session has expired"), 401)
 
-    def error(self, message: str, status: int) -> object:
+    def error(self, path: str, message: str, status: int) -> object:
         return error_body(message)
 
     def answer(self, call: Call) -> Answer:

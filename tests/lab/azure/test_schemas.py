@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from portal.lab import Fault
 from portal.lab.routing import Answer, Request
 from tests.lab.azure.conftest import COMPUTE, Client
 from tests.lab.azure.schemas_check import Checker, checked
@@ -143,3 +144,12 @@ def test_statuses_headers_and_errors_are_checked_too(
 
 def test_an_answer_to_a_call_that_has_no_rule_is_a_complaint() -> None:
     assert judged("/subscriptions/s/somethingElse", {"value": []})
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_faults_speak_the_language_of_the_part_they_strike(azure: Client, status: int) -> None:
+    azure.lab.faults.add(Fault("status", status=status, count=2))
+    token = azure.token()
+    assert token.json()["error_description"].startswith("AADSTS900")
+    assert token.status_code == status
+    assert isinstance(azure.ask("GET", f"{COMPUTE}/disks").json()["error"], dict)
