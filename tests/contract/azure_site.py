@@ -20,6 +20,7 @@ from portal.lab.azure.model import (
     Snapshot,
     Vm,
 )
+from tests.lab.azure.schemas_check import checked
 from tests.lab_fixtures import CLOUD_CALL, empty_lab
 
 NEVER_SECONDS = 6 * 3600.0
@@ -153,7 +154,7 @@ def azure(*, is_odd: bool = False) -> Callable[[Path], Iterator[AzureSite]]:
             dialect = lab.azure.dialect
             dialect.upper_groups = True
             dialect.signed_urls = dialect.location_only = True
-        with LabServer(lab, directory=directory) as server:
+        with LabServer(lab, directory=directory) as server, checked(lab):
             yield AzureSite(lab, server, itertools.count(1), page_size=2 if is_odd else 0)
 
     return open_site

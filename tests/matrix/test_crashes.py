@@ -22,6 +22,7 @@ from django.conf import LazySettings
 from backups.models import Backup
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
+from tests.lab.azure.schemas_check import checked
 from tests.lab_fixtures import empty_lab
 from tests.scene import CLUSTER, Scene, build
 
@@ -129,7 +130,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     record_property: Callable[[str, object], None],
 ) -> None:
     lab = Lab.empty()
-    with LabServer(lab, directory=directory) as server:
+    with LabServer(lab, directory=directory) as server, checked(lab):
         cases = sum(1 for _ in _kill_at_every_call(kind, workflow, when, host, lab, server))
     assert cases >= 2
     record_property("matrix", f"{kind}: {workflow}, worker killed {when} a call: {cases} cases")
