@@ -46,7 +46,15 @@ def lab_server(_lab_and_server: tuple[Lab, LabServer], lab: Lab) -> LabServer:
 
 
 def empty_lab(lab: Lab) -> None:
-    """Remove machines, groups, disks, tasks, faults and the log; the dialects stay."""
+    """Remove machines, groups, disks, tasks, locks, limits, faults and the log.
+
+    Roles are the default ones again; the dialects stay.
+    """
+    from portal.lab.azure import access
+
+    access.assign_default(lab.azure)
+    lab.azure.locks.clear()
+    lab.azure.limits = type(lab.azure.limits)()
     lab.faults.clear()
     lab.calls.clear()
     for each in (lab.azure.vms, lab.azure.disks, lab.azure.snapshots, lab.azure.operations):
