@@ -9,6 +9,7 @@ drop_before            closes the connection; does not act
 drop_after             acts, then closes the connection without an answer
 slow                   acts, and answers ``delay`` real seconds later
 task_failed            accepts the call; the task it starts ends Failed with ``detail``
+operation_expired      accepts the call; of the operation it starts there is no record (Azure)
 expired_session        ends the sign-in a call relies on (cookie, token): 401
 call                   runs ``callback`` and closes the connection; acts on the call
                        first if ``when`` is "after". In this process only
@@ -31,7 +32,7 @@ from typing import Any
 
 CALL_KINDS = frozenset({
     "status", "html", "hang", "drop_before", "drop_after", "slow", "task_failed",
-    "expired_session", "call",
+    "operation_expired", "expired_session", "call",
 })  # fmt: skip
 REPLICATION_KINDS = frozenset({"replication_aborted", "remote_unreachable"})
 

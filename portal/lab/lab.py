@@ -121,14 +121,16 @@ class Lab:
             self.store.close()
 
     def is_linked(self, one: str, other: str) -> bool:
-        """Whether the two clusters reach each other."""
+        """Whether two clusters, or two regions, reach each other."""
         return frozenset((one, other)) not in self.cut_links
 
     def link(self, one: str, other: str, *, is_up: bool) -> None:
-        """Cut or mend the network between two clusters; replications stop and go on."""
+        """Cut or mend the network between two clusters, or two regions; copies stop and go on."""
         with self.lock:
             self.settle()
+            self.azure.advance_copies()
             pair = frozenset((one, other))
             (self.cut_links.discard if is_up else self.cut_links.add)(pair)
-            for name in (one, other):
+            self.azure.advance_copies()
+            for name in pair & self.clusters.keys():
                 self.clusters[name].link_changed()

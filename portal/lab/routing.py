@@ -124,15 +124,20 @@ class Routes(Generic[Site]):
 
         return register
 
-    def find(self, method: str, segments: list[str]) -> tuple[Handler[Site], dict[str, str]]:
-        """Return the handler and the parts of the path; `Refusal` 404 or 405 without one."""
+    def find(
+        self, method: str, segments: list[str], given: list[str] | None = None
+    ) -> tuple[Handler[Site], dict[str, str]]:
+        """Return the handler and the parts of the path; `Refusal` 404 or 405 without one.
+
+        Where casing does not count, ``segments`` are folded and ``given`` are as they came.
+        """
         node = self._root
         taken: list[str] = []
-        for segment in segments:
+        for segment, value in zip(segments, given or segments, strict=True):
             following = node.fixed.get(segment)
             if following is None:
                 following = node.wild
-                taken.append(segment)
+                taken.append(value)
             if following is None:
                 break
             node = following

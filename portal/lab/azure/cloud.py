@@ -79,8 +79,11 @@ class AzureCloud:
         self.limits = Limits()
         self.timing = Timing()
         self.dialect = Dialect()
-        # Set while a call is handled whose operation the lab was told to let fail.
+        # Set while a call is handled whose operation the lab was told to let fail, or to forget.
         self.doom = ""
+        self.forgets = False
+        # Target in lower case -> the latest operation on it.
+        self._latest: dict[str, str] = {}
         self.buckets: dict[str, Bucket] = {}
         # Where clients reach it; the server says, once it has a port.
         self.base = ""
@@ -174,7 +177,8 @@ class AzureCloud:
             snapshot.copy_error = "CopySourceNotFound"
             return
         if self.lab.is_linked(source.location, snapshot.location):
-            seconds = max(snapshot.size_gb * self.timing.copy_seconds_per_gib, 0.001)
+            seconds = snapshot.size_gb * self.timing.copy_seconds_per_gib
+            seconds = max(seconds * (self.timing.delta if snapshot.is_delta else 1), 0.001)
             passed = (self.now - snapshot.copied_at) / SECOND
             snapshot.copied = min(100.0, snapshot.copied + 100 * passed / seconds)
         snapshot.copied_at = self.now
@@ -185,10 +189,6 @@ class AzureCloud:
         """Bring every copy up to date, before something changes what they depend on."""
         for snapshot in self.snapshots.values():
             self.advance_copy(snapshot)
-
-    def link_changed(self) -> None:
-        """Called before and after a link between regions is cut or mended."""
-        self.advance_copies()
 
     # Operations
 
@@ -201,18 +201,18 @@ class AzureCloud:
         operation = Operation(
             new_id(), action, method, target.id, target.id.split("/")[2], target.location,
             collection, params, self.now, self.now + int(seconds * SECOND), doom=self.doom,
+            was=target.provisioning, is_forgotten=self.forgets,
         )  # fmt: skip
         target.provisioning = "Updating"
         self.operations[operation.id] = operation
+        self._latest[target.id.lower()] = operation.id
         self.lab.agenda.add(operation.due_at, self.name, "operation", operation.id)
         return operation
 
     def active_on(self, id_: str) -> Operation | None:
         """The operation under way on a resource, if there is one."""
-        for operation in self.operations.values():
-            if operation.ended_at is None and operation.target.lower() == id_.lower():
-                return operation
-        return None
+        operation = self.operations.get(self._latest.get(id_.lower(), ""))
+        return operation if operation and operation.ended_at is None else None
 
     def require_idle(self, id_: str) -> None:
         """Refuse while an operation works on this resource."""
@@ -230,6 +230,8 @@ class AzureCloud:
             return
         if due.kind == "purge":
             del self.operations[operation.id]
+            if self._latest.get(operation.target.lower()) == operation.id:
+                del self._latest[operation.target.lower()]
         elif operation.ended_at is None:
             self._end(operation)
 
@@ -247,8 +249,9 @@ class AzureCloud:
         for held in (self.vms, self.disks, self.snapshots):
             resource = held.get(operation.target.lower())
             if isinstance(resource, Resource):
-                is_good = operation.status == "Succeeded" or operation.method != "PUT"
-                resource.provisioning = "Succeeded" if is_good else "Failed"
+                resource.provisioning = operation.was
+                if operation.action in CREATIONS:
+                    resource.provisioning = operation.status
         self._plan_purge(operation)
 
     def _plan_purge(self, operation: Operation) -> None:
@@ -259,6 +262,7 @@ class AzureCloud:
         """Put everything that is under way on the agenda, after the state was loaded."""
         for operation in self.operations.values():
             if operation.ended_at is None:
+                self._latest[operation.target.lower()] = operation.id
                 self.lab.agenda.add(operation.due_at, self.name, "operation", operation.id)
             else:
                 self._plan_purge(operation)
@@ -267,6 +271,8 @@ class AzureCloud:
 Step = Callable[[AzureCloud, Operation], None]
 # What an operation does at its end, and what it takes back when it fails.
 STEPS: dict[str, Step] = {}
+# Those that make their target: one that fails leaves it behind as a failed one.
+CREATIONS = frozenset({"disk_put", "snapshot_put", "vm_put"})
 UNDO: dict[str, Step] = {}
 
 

@@ -11,7 +11,7 @@ from portal.lab.azure.cloud import AzureCloud
 from portal.lab.azure.control import CONTROL
 from portal.lab.azure.refusals import ArmRefusal, error_body, invalid
 from portal.lab.azure.routes import ARM, TOKENS
-from portal.lab.azure.tokens import check_bearer, is_sign_in, token_error
+from portal.lab.azure.tokens import check_bearer, expired, is_sign_in, token_error
 from portal.lab.routing import Answer, Refusal
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
@@ -34,8 +34,8 @@ class AzureFront:
         return "authorization" in call.headers
 
     def expire(self, call: Call) -> Answer:
-        said = "The access token expiry UTC time is earlier than current UTC time."
-        return Answer(error_body("ExpiredAuthenticationToken", said), 401)
+        self.site.access.generation += 1
+        return expired().answer()
 
     def error(self, path: str, message: str, status: int) -> object:
         if is_sign_in(path.split("/")):
@@ -56,19 +56,21 @@ class AzureFront:
     def _handle(self, call: Call) -> Answer:
         # Azure takes any casing in a path, and keeps the one a name was given.
         folded = [segment.lower() for segment in call.segments]
-        given = dict(zip(folded, call.segments, strict=True))
         request = call.request
         if is_sign_in(folded):
-            handler, params = TOKENS.find(request.method, folded)
+            handler, params = TOKENS.find(request.method, folded, call.segments)
             return handler(self.site, replace(request, params=params))
         check_bearer(self.site, call.headers.get("authorization"))
         version = request.query.get("api-version", "")
-        if not _VERSION.match(version):
+        if not version:
             raise invalid(
                 "The api-version query parameter (?api-version=) is required for all requests.",
                 code="MissingApiVersionParameter",
             )
-        handler, params = ARM.find(request.method, folded)
-        params = {name: given[value] for name, value in params.items()}
+        if not _VERSION.match(version):
+            raise invalid(
+                f"The api-version '{version}' is invalid.", code="InvalidApiVersionParameter"
+            )
+        handler, params = ARM.find(request.method, folded, call.segments)
         body = read_json(request.body)
         return handler(self.site, replace(request, body=body, params=params))

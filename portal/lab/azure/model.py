@@ -68,7 +68,10 @@ class Resource:
 
 @dataclass(eq=False)
 class Disk(Resource):
-    """A managed disk. ``content`` stands for its bytes; ``managed_by`` is the id of its VM."""
+    """A managed disk. ``content`` stands for its bytes; ``managed_by`` is the id of its VM.
+
+    ``is_awaiting``: made to be uploaded to, and nothing has been uploaded yet.
+    """
 
     sku: str = "Premium_LRS"
     size_gb: int = 0
@@ -81,6 +84,7 @@ class Disk(Resource):
     generation: str = ""
     managed_by: str = ""
     has_access: bool = False
+    is_awaiting: bool = False
 
 
 @dataclass(eq=False)
@@ -97,6 +101,8 @@ class Snapshot(Disk):
     copy_error: str = ""
     # What arrives with the last byte of a copy.
     coming: str = ""
+    # The region had an earlier copy of the same disk: only the changes are sent.
+    is_delta: bool = False
 
     @property
     def is_copying(self) -> bool:
@@ -154,6 +160,10 @@ class Operation:
     error_code: str = ""
     error: str = ""
     doom: str = ""
+    # The state of the target before.
+    was: str = "Succeeded"
+    # Clients find no record of it, as after it has expired.
+    is_forgotten: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -187,8 +197,8 @@ class Access:
     secret: str = SECRET
     is_secret_expired: bool = False
     token_seconds: int = 3600
-    # Tokens issued before this are no longer taken.
-    valid_from: int = 0
+    # Tokens of an earlier generation are no longer taken.
+    generation: int = 1
     key: str = field(default_factory=new_id)
     assignments: list[Assignment] = field(default_factory=list)
 
@@ -227,6 +237,8 @@ class Timing:
     power_off_seconds: float = 5
     update_seconds: float = 4
     copy_seconds_per_gib: float = 1
+    # What a copy sends, as a part of the whole, when the region has an earlier one of the disk.
+    delta: float = 0.1
     operation_kept_seconds: float = 6 * 3600
     # Sent as Retry-After with operations; 0: not sent.
     retry_after: int = 1
@@ -238,7 +250,8 @@ class Dialect:
 
     ``page_size`` 0 is one page; ``upper_groups`` writes the group of a VM's id in capitals;
     ``signed_urls`` makes operation URLs 4 KB long; ``location_only`` leaves the header
-    Azure-AsyncOperation out; ``is_throttled`` counts calls and answers 429.
+    Azure-AsyncOperation out; ``is_throttled`` answers 429 when the calls that are left, which
+    are always counted, come to an end.
     """
 
     page_size: int = 0
@@ -250,7 +263,7 @@ class Dialect:
 
 @dataclass
 class Bucket:
-    """Calls left, of one kind."""
+    """Calls left, of one kind: so many when ``at`` was."""
 
     left: float
     at: int = 0

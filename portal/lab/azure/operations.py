@@ -64,7 +64,7 @@ def _show(cloud: AzureCloud, operation: Operation) -> dict[str, Any]:
 
 def _follow(cloud: AzureCloud, request: Request) -> Answer:
     operation = cloud.operations.get(request["id"].lower())
-    if operation is None:
+    if operation is None or operation.is_forgotten:
         raise ArmRefusal(404, "NotFound", f"The operation '{request['id']}' was not found.")
     if "monitor" not in request.query:
         wait = cloud.timing.retry_after

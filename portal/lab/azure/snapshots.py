@@ -122,6 +122,8 @@ def _begin_copy(cloud: AzureCloud, snapshot: Snapshot, source: Disk) -> None:
             "Snapshots of a disk must be copied in the order in which they were created.",
         )  # fmt: skip
     snapshot.copied, snapshot.coming = 0.0, source.content
+    if siblings:
+        snapshot.family, snapshot.is_delta = siblings[0].family, True
 
 
 def _finish_put(cloud: AzureCloud, operation: Operation) -> None:

@@ -51,7 +51,12 @@ def token_issue(cloud: AzureCloud, request: Request) -> Answer:
         said = f"The provided client secret keys for app '{client}' are expired."
         return _refuse(7000222, "invalid_client", said, 401)
     seconds = cloud.access.token_seconds
-    claims = {"appid": client, "tid": TENANT, "iat": cloud.now, "exp": cloud.now + seconds * SECOND}
+    issued = cloud.now // SECOND
+    claims = {
+        "aud": form.get("scope", "").removesuffix("/.default"), "iss": f"{cloud.base}/{TENANT}/",
+        "appid": client, "oid": client, "tid": TENANT, "iat": issued, "nbf": issued,
+        "exp": issued + seconds, "ver": cloud.access.generation,
+    }  # fmt: skip
     return Answer({
         "token_type": "Bearer",
         "expires_in": seconds,
@@ -67,11 +72,16 @@ def check_bearer(cloud: AzureCloud, authorization: str | None) -> None:
         raise _unauthorized("AuthenticationFailed", "Authentication failed. The 'Authorization' "
                             "header is missing.")  # fmt: skip
     claims = _read(cloud, token)
-    if claims is None or claims["iat"] < cloud.access.valid_from:
+    if claims is None or claims["ver"] != cloud.access.generation:
         raise _unauthorized("InvalidAuthenticationToken", "The access token is invalid.")
-    if claims["exp"] <= cloud.now:
-        raise _unauthorized("ExpiredAuthenticationToken", "The access token expiry UTC time is "
-                            "earlier than current UTC time.")  # fmt: skip
+    if claims["exp"] * SECOND <= cloud.now:
+        raise expired()
+
+
+def expired() -> ArmRefusal:
+    """401: the token was good once."""
+    said = "The access token expiry UTC time is earlier than current UTC time."
+    return _unauthorized("ExpiredAuthenticationToken", said)
 
 
 def is_sign_in(segments: Sequence[str]) -> bool:

@@ -81,6 +81,8 @@ class PrismCluster:
         self.events: dict[str, Event] = {}
         # Set while a call is handled whose task the lab was told to let fail.
         self.doom = ""
+        # Told of the fault operation_expired too; tasks have their record all the same.
+        self.forgets = False
         self._active: dict[str, Task] = {}
 
     # What tests and the seed add
