@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation
@@ -72,12 +73,16 @@ class Copies:
 
     def _look(self, token: str, copy_id: str) -> wire.Json | None:
         if copy_id:
-            try:
+            # That it is gone is said by the list alone: what is taken for deleted is never
+            # looked for again, and it costs money for ever.
+            with suppress(NotFound):
                 return self._read(copy_id)
-            except NotFound:
-                return None
         listed = self._session.call(lambda client: wire.list_all(client, wire.SNAPSHOT))
-        return next((each for each in listed if wire.tags(each).get(wire.TOKEN_TAG) == token), None)
+        for each in listed:
+            is_named = copy_id and wire.id_of(each) == copy_id.lower()
+            if is_named or wire.tags(each).get(wire.TOKEN_TAG) == token:
+                return each
+        return None
 
     def _delete(self, snapshot: wire.Json) -> Operation:
         return self._operations.begin("snapshots.begin_delete", wire.id_of(snapshot))

@@ -11,24 +11,28 @@ from portal.clouds.api import SignInRefused
 from portal.clouds.azure.session import AzureSession
 
 COMPUTE = "Microsoft.Compute"
-REQUIRED = tuple(
-    f"{COMPUTE}/{action}"
-    for action in (
-        "virtualMachines/read",
-        "disks/read",
-        "snapshots/read",
-        "locations/diskOperations/read",
-        "locations/operations/read",
-        "snapshots/write",
-        "snapshots/delete",
-        "disks/beginGetAccess/action",
-        "snapshots/beginGetAccess/action",
-        "disks/write",
-        "disks/delete",
-        "virtualMachines/write",
-        "virtualMachines/deallocate/action",
-        "virtualMachines/start/action",
-    )
+REQUIRED = (
+    *(
+        f"{COMPUTE}/{action}"
+        for action in (
+            "virtualMachines/read",
+            "disks/read",
+            "snapshots/read",
+            "locations/diskOperations/read",
+            "locations/operations/read",
+            "snapshots/write",
+            "snapshots/delete",
+            "disks/beginGetAccess/action",
+            "snapshots/beginGetAccess/action",
+            "disks/write",
+            "disks/delete",
+            "virtualMachines/write",
+            "virtualMachines/deallocate/action",
+            "virtualMachines/start/action",
+        )
+    ),
+    # Azure asks for it with every change of a machine.
+    "Microsoft.Network/networkInterfaces/join/action",
 )
 # Without these, something is not shown or not foreseen; nothing fails.
 USEFUL = (f"{COMPUTE}/skus/read", f"{COMPUTE}/locations/usages/read")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential
@@ -59,6 +59,9 @@ class AzureSession:
             return verb(client)
         except AzureError as error:
             if not _is_stale_token(error):
+                if isinstance(error, ClientAuthenticationError):
+                    # The credential remembers a trouble of the token endpoint for a minute or more.
+                    self._forget(client)
                 raise self._ours(error) from error
         self._forget(client)
         try:
