@@ -165,7 +165,8 @@ class CloudApp:
         site = self.front.site
         with self.lab.lock:
             self.lab.settle()
-            site.doom, site.forgets = _doom(fault), bool(fault and fault.kind == "operation_expired")
+            site.doom = _doom(fault)
+            site.forgets = fault is not None and fault.kind == "operation_expired"
             try:
                 answer = self.front.answer(call)
                 for observe in self.lab.observers:

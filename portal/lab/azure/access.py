@@ -1,4 +1,4 @@
-"""What stands between a caller and a resource: roles, locks, throttling (reference 7.7 to 7.11)."""
+"""What stands between a caller and a resource: roles and locks (reference 7.7, 7.11)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from portal.lab.azure.model import (
     OTHER_SUBSCRIPTION,
     SUBSCRIPTION,
     Assignment,
-    Bucket,
     Lock,
     Vm,
 )
 from portal.lab.azure.refusals import ArmRefusal
-from portal.lab.clock import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portal.lab.azure.cloud import AzureCloud
-
-# Calls at once, and calls a second after that.
-RATES = {"reads": (250, 25), "writes": (200, 10), "deletes": (200, 10)}
-KINDS = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}
 
 
 def require_subscription(cloud: AzureCloud, subscription: str) -> None:
@@ -69,25 +63,6 @@ def require_registered(cloud: AzureCloud, path: str) -> None:
                 f"The subscription is not registered to use namespace '{namespace}'. See "
                 "https://aka.ms/rps-not-found for how to register subscriptions.",
             )  # fmt: skip
-
-
-def throttle(cloud: AzureCloud, method: str) -> None:
-    """429 when the caller's bucket for this kind of call is empty."""
-    if not cloud.dialect.is_throttled:
-        return
-    kind = KINDS.get(method, "writes")
-    size, rate = RATES[kind]
-    bucket = cloud.buckets.setdefault(kind, Bucket(size, cloud.now))
-    passed = (cloud.now - bucket.at) / SECOND
-    bucket.left, bucket.at = min(size, bucket.left + passed * rate), cloud.now
-    if bucket.left < 1:
-        raise ArmRefusal(
-            429, "TooManyRequests",
-            f"Number of {kind} for subscription '{SUBSCRIPTION}' exceeded the limit. "
-            "Please try again later.",
-            headers={"Retry-After": str(max(1, round((1 - bucket.left) / rate)))},
-        )  # fmt: skip
-    bucket.left -= 1
 
 
 # Roles

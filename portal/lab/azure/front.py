@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from portal.lab.azure.control import CONTROL
 from portal.lab.azure.refusals import ArmRefusal, error_body, invalid
 from portal.lab.azure.routes import ARM, TOKENS
 from portal.lab.azure.tokens import check_bearer, expired, is_sign_in, token_error
+from portal.lab.clock import from_usecs
 from portal.lab.routing import Answer, Refusal
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
@@ -26,6 +28,7 @@ class AzureFront:
     def __init__(self, cloud: AzureCloud, base: str) -> None:
         self.site = cloud
         cloud.base = base
+        self._answers = 0
 
     def path(self, segments: list[str]) -> str:
         return "/" + "/".join(segments)
@@ -44,6 +47,24 @@ class AzureFront:
         return error_body(codes.get(status, "LabFault"), message)
 
     def answer(self, call: Call) -> Answer:
+        answer = self._answer(call)
+        return replace(answer, headers={**self._stamps(call), **answer.headers})
+
+    def _stamps(self, call: Call) -> dict[str, str]:
+        """What the front door puts on every answer; numbers are those of a run, not random."""
+        self._answers += 1
+        number = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.site.name}/{self._answers}"))
+        at = from_usecs(call.request.at)
+        stamps = {
+            "x-ms-request-id": number,
+            "x-ms-correlation-request-id": number,
+            "x-ms-routing-request-id": f"WESTEUROPE:{at:%Y%m%dT%H%M%SZ}:{number}",
+        }
+        if call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
+            stamps["x-ms-client-request-id"] = call.headers.get("x-ms-client-request-id", "")
+        return stamps
+
+    def _answer(self, call: Call) -> Answer:
         try:
             return self._handle(call)
         except ArmRefusal as refusal:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from portal.lab.azure import access
+from portal.lab.azure import access, throttling
 from portal.lab.routing import Answer, Handler, Request, Routes
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def arm(method: str, path: str, action: str, within: Scope | None = None) -> Reg
         @wraps(handler)
         def guarded(cloud: AzureCloud, request: Request) -> Answer:
             access.require_subscription(cloud, request["subscription"])
-            access.throttle(cloud, method)
+            left = throttling.count(cloud, method, request.path)
             scope = scope_of(request)
             if action:
                 wider = within(cloud, request) if within else ""
@@ -45,7 +46,8 @@ def arm(method: str, path: str, action: str, within: Scope | None = None) -> Reg
             access.require_registered(cloud, request.path)
             if method not in ("GET", "HEAD"):
                 access.require_unlocked(cloud, scope, is_deletion=method == "DELETE")
-            return handler(cloud, request)
+            answer = handler(cloud, request)
+            return replace(answer, headers={**left, **answer.headers})
 
         ARM(method, _folded(path))(guarded)
         return guarded
