@@ -76,7 +76,7 @@ class Scene:
         """Start a backup."""
         self.resource.refresh_from_db()
         backup = services.create_backup(SYSTEM, self.resource, name=name, may_power_off=True)
-        self._allow_time(backup.task)
+        self.allow_time(backup.task)
         return backup
 
     def have_backup(self, name: str = "A backup") -> Backup:
@@ -94,14 +94,14 @@ class Scene:
     def restore(self, backup: Backup) -> Task:
         self.resource.refresh_from_db()
         backup.refresh_from_db()
-        return self._allow_time(services.restore_backup(SYSTEM, backup))
+        return self.allow_time(services.restore_backup(SYSTEM, backup))
 
     def delete(self, backup: Backup) -> Task:
         self.resource.refresh_from_db()
         backup.refresh_from_db()
-        return self._allow_time(services.delete_backup(SYSTEM, backup))
+        return self.allow_time(services.delete_backup(SYSTEM, backup))
 
-    def _allow_time(self, task: Task | None) -> Task:
+    def allow_time(self, task: Task | None) -> Task:
         """The lab's clock runs ahead of ours: give the task its deadline by the lab's."""
         if task is None:
             raise AssertionError("no task")
