@@ -15,6 +15,37 @@ R = TypeVar("R", bound=Resource)
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$")
 
 
+def part(given: Any, *names: str) -> dict[str, Any]:
+    """Return the object at the end of these names, an empty one if it is not there; else 400."""
+    for name in names:
+        given = given.get(name)
+        if given is None:
+            return {}
+        if not isinstance(given, dict):
+            raise invalid(f"The property '{name}' is not an object.", name)
+    return dict(given)
+
+
+def properties(request: Request) -> dict[str, Any]:
+    """Return what a resource is told to be."""
+    return part(request.object, "properties")
+
+
+def items(given: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a list of objects, an empty one if it is not there."""
+    found = given.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise invalid(f"The property '{name}' is not a list of objects.", name)
+    return found
+
+
+def region(given: Any) -> str:
+    """Return a region's name, which may have been given as it is displayed."""
+    if not isinstance(given, str) or not given:
+        raise invalid("The location property is required.", "location", "LocationRequired")
+    return given.replace(" ", "").lower()
+
+
 def check_name(name: str) -> None:
     """Refuse what is no name for a disk or a snapshot."""
     if not _NAME.match(name):
@@ -23,16 +54,15 @@ def check_name(name: str) -> None:
 
 def tracked(cloud: AzureCloud, request: Request) -> dict[str, Any]:
     """Return region, tags, zones and time for a new resource."""
-    location = request.object.get("location")
-    if not isinstance(location, str) or not location:
-        raise invalid("The location property is required.", "location", "LocationRequired")
-    location = location.replace(" ", "").lower()
+    location = region(request.object.get("location"))
     if location not in REGIONS:
         raise invalid(
             f"The provided location '{location}' is not available.", "location",
             "LocationNotAvailableForResourceType",
         )  # fmt: skip
     zones = request.object.get("zones") or []
+    if not isinstance(zones, list):
+        raise invalid("The property 'zones' is not a list.", "zones")
     return {
         "location": location,
         "tags": tags(request),
@@ -43,17 +73,15 @@ def tracked(cloud: AzureCloud, request: Request) -> dict[str, Any]:
 
 def tags(request: Request) -> dict[str, str]:
     """Return the tags of a request; values are text."""
-    given = request.object.get("tags") or {}
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+    given = part(request.object, "tags")
+    if not all(isinstance(value, str) for value in given.values()):
         raise invalid("Tags must be a map of strings.", "tags")
-    return dict(given)
+    return given
 
 
 def sku(request: Request, default: str) -> str:
     """Return the name of the SKU that is asked for."""
-    given = request.object.get("sku") or {}
-    name = given.get("name", default) if isinstance(given, dict) else default
-    return str(name)
+    return str(part(request.object, "sku").get("name", default))
 
 
 def size_gb(properties: dict[str, Any], *, required: bool) -> int:
@@ -68,8 +96,8 @@ def size_gb(properties: dict[str, Any], *, required: bool) -> int:
 
 def read_creation(thing: Disk, properties: dict[str, Any]) -> None:
     """Take over how a disk or a snapshot is made, and from what."""
-    creation = properties.get("creationData")
-    if not isinstance(creation, dict) or not isinstance(creation.get("createOption"), str):
+    creation = part(properties, "creationData")
+    if not isinstance(creation.get("createOption"), str):
         raise invalid("Required parameter 'creationData' is missing (null).", "creationData")
     thing.create_option = creation["createOption"]
     thing.source_id = str(creation.get("sourceResourceId") or "")
@@ -93,8 +121,7 @@ def source_of(cloud: AzureCloud, thing: Disk) -> Disk:
 
 def require_same_source(thing: Disk, request: Request) -> None:
     """Refuse to make another thing of what is there already."""
-    properties = request.object.get("properties") or {}
-    creation = properties.get("creationData") or {}
+    creation = part(request.object, "properties", "creationData")
     wanted = str(creation.get("sourceResourceId") or thing.source_id)
     option = creation.get("createOption", thing.create_option)
     if wanted.lower() != thing.source_id.lower() or option != thing.create_option:
@@ -104,7 +131,7 @@ def require_same_source(thing: Disk, request: Request) -> None:
             "creationData",
             "PropertyChangeNotAllowed",
         )
-    if "location" in request.object and request.object["location"].lower() != thing.location:
+    if "location" in request.object and region(request.object["location"]) != thing.location:
         raise ArmRefusal(
             409, "InvalidResourceLocation",
             f"The resource '{thing.name}' already exists in location '{thing.location}'.",

@@ -7,11 +7,12 @@ from typing import Any
 from portal.lab.azure import bodies, limits, operations, skus, wire
 from portal.lab.azure.access import require_linked
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
-from portal.lab.azure.model import Disk, Operation, Snapshot, new_id
+from portal.lab.azure.model import GIB, Disk, Operation, Snapshot, new_id
 from portal.lab.azure.refusals import ArmRefusal, invalid
 from portal.lab.azure.routes import SUBSCRIPTION_PATH, arm, compute
 from portal.lab.routing import Answer, Request
 
+VHD_FOOTER_BYTES = 512
 ACCESS_ACTION = "Microsoft.Compute/{}/beginGetAccess/action"
 
 
@@ -38,27 +39,45 @@ def disk_put(cloud: AzureCloud, request: Request) -> Answer:
     """Create, or change what may change. The same body again makes nothing new."""
     id_ = _id(request)
     bodies.check_name(request["name"])
+    if again := operations.replayed(cloud, request, id_):
+        return again
     present = cloud.disks.get(id_.lower())
-    if present is not None:
+    # One that could not be made is made anew.
+    if present is not None and present.provisioning != "Failed":
         return _change(cloud, request, present)
     disk = Disk(id_, request["name"], **bodies.tracked(cloud, request))
-    properties = request.object.get("properties") or {}
+    properties = bodies.properties(request)
     bodies.read_creation(disk, properties)
     disk.sku = bodies.sku(request, "Premium_LRS")
     skus.require_storage("disks", disk.sku)
-    disk.other = {"diskSizeGB": properties.get("diskSizeGB")}
+    _fill(cloud, disk, properties)
+    if present is None:
+        limits.require_disk_quota(cloud, disk)
+    disk.os_type = str(properties.get("osType") or disk.os_type)
+    disk.generation = str(properties.get("hyperVGeneration") or disk.generation)
+    cloud.disks[id_.lower()] = disk
+    seconds = cloud.timing.disk_seconds
+    operation = cloud.begin("disk_put", "PUT", disk, seconds, said=operations.said(request))
+    body = wire.disk(cloud, disk, is_first=True)
+    return operations.accepted(cloud, operation, request, body)
+
+
+def _fill(cloud: AzureCloud, disk: Disk, properties: dict[str, Any]) -> None:
+    """By createOption: nothing, what is uploaded later, or what the source holds."""
     if disk.create_option == "Empty":
         disk.size_gb = bodies.size_gb(properties, required=True)
+    elif disk.create_option == "Upload":
+        size = bodies.part(properties, "creationData").get("uploadSizeBytes")
+        # 512 bytes of it are the footer of a VHD.
+        if isinstance(size, bool) or not isinstance(size, int) or size <= VHD_FOOTER_BYTES:
+            raise invalid("Required parameter 'uploadSizeBytes' is missing (null).",
+                          "creationData.uploadSizeBytes")  # fmt: skip
+        disk.size_gb = max(1, -(-(size - VHD_FOOTER_BYTES) // GIB))
+        disk.is_awaiting = True
     elif disk.create_option == "Copy":
         _take_after(disk, _usable_source(cloud, disk), properties)
     else:
         raise invalid(f"The lab makes no disk with createOption {disk.create_option}.")
-    limits.require_disk_quota(cloud, disk)
-    disk.os_type = properties.get("osType") or disk.os_type
-    cloud.disks[id_.lower()] = disk
-    operation = cloud.begin("disk_put", "PUT", disk, cloud.timing.disk_seconds)
-    body = wire.disk(cloud, disk, is_first=True)
-    return operations.accepted(cloud, operation, request, body)
 
 
 def _usable_source(cloud: AzureCloud, disk: Disk) -> Disk:
@@ -72,13 +91,19 @@ def _usable_source(cloud: AzureCloud, disk: Disk) -> Disk:
             f"{source.location}.",
             "sourceResourceId",
         )
-    if isinstance(source, Snapshot) and (source.is_copying or source.copy_error):
+    if isinstance(source, Snapshot):
+        require_complete(source)
+    return source
+
+
+def require_complete(snapshot: Snapshot) -> None:
+    """409 while bytes are missing: nothing is made of such a snapshot, and nothing read."""
+    if snapshot.copied < 100 or snapshot.provisioning != "Succeeded":
         raise ArmRefusal(
             409, "OperationNotAllowed",
-            f"The snapshot {source.name} cannot be used: its background copy is at "
-            f"{source.copied:.0f} percent.",
+            f"The snapshot {snapshot.name} is not complete: it is {snapshot.provisioning}, its "
+            f"background copy at {snapshot.copied:.0f} percent.",
         )  # fmt: skip
-    return source
 
 
 def _take_after(disk: Disk, source: Disk, properties: dict[str, Any]) -> None:
@@ -95,11 +120,11 @@ def _take_after(disk: Disk, source: Disk, properties: dict[str, Any]) -> None:
 def _change(cloud: AzureCloud, request: Request, disk: Disk) -> Answer:
     bodies.require_same_source(disk, request)
     cloud.require_idle(disk.id)
-    properties = request.object.get("properties") or {}
+    properties = bodies.properties(request)
     size = bodies.size_gb(properties, required=False)
     if size and size < disk.size_gb:
         raise invalid("A disk cannot be made smaller.", "diskSizeGB")
-    params: dict[str, Any] = {"size_gb": size or disk.size_gb}
+    params: dict[str, Any] = {"size_gb": size or disk.size_gb, "said": operations.said(request)}
     if "tags" in request.object:
         params["tags"] = bodies.tags(request)
     operation = cloud.begin("disk_change", "PUT", disk, cloud.timing.disk_seconds, **params)
@@ -124,8 +149,13 @@ def disk_delete(cloud: AzureCloud, request: Request) -> Answer:
     disk = cloud.disks.get(_id(request).lower())
     if disk is None:
         return Answer(None, 204)
+    if again := operations.replayed(cloud, request, disk.id):
+        return again
     _require_free(disk)
-    operation = cloud.begin("disk_delete", "DELETE", disk, cloud.timing.delete_seconds)
+    seconds = cloud.timing.delete_seconds
+    operation = cloud.begin(
+        "disk_delete", "DELETE", disk, seconds, said=operations.said(request)
+    )  # fmt: skip
     return operations.accepted(cloud, operation, request)
 
 
@@ -134,6 +164,17 @@ def _require_free(disk: Disk) -> None:
         raise ArmRefusal(
             409, "OperationNotAllowed", f"Disk {disk.name} is attached to VM {disk.managed_by}."
         )
+    require_closed(disk)
+
+
+def require_closed(thing: Disk) -> None:
+    """409 while somebody may read or write the bytes themselves."""
+    if thing.has_access:
+        raise ArmRefusal(
+            409, "OperationNotAllowed",
+            f"There is an active shared access signature outstanding for {thing.name}. Call "
+            "EndGetAccess first.",
+        )  # fmt: skip
 
 
 def _finish_delete(cloud: AzureCloud, operation: Operation) -> None:
@@ -165,6 +206,12 @@ def disk_end_access(cloud: AzureCloud, request: Request) -> Answer:
 
 def get_access(cloud: AzureCloud, request: Request, thing: Disk) -> Answer:
     """Open a disk or a snapshot for reading; the address leads nowhere in the lab."""
+    holder = cloud.vms.get(thing.managed_by.lower())
+    if holder is not None and holder.power != "deallocated":
+        raise ArmRefusal(
+            409, "OperationNotAllowed", f"Disk {thing.name} is attached to VM {holder.name}, "
+            "which is not deallocated.",
+        )  # fmt: skip
     output = {"accessSAS": f"{cloud.base}/.sas/{new_id()}"}
     operation = cloud.begin("open", "POST", thing, cloud.timing.disk_seconds, output=output)
     return operations.accepted(cloud, operation, request)
@@ -181,6 +228,8 @@ def _set_access(has_access: bool) -> Any:
         thing = cloud.find(operation.target)
         if isinstance(thing, Disk):
             thing.has_access = has_access
+            # What was open for an upload has had it.
+            thing.is_awaiting = thing.is_awaiting and has_access
 
     return step
 

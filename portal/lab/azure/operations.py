@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from portal.lab.azure import wire
@@ -43,6 +44,25 @@ def accepted(
 ) -> Answer:
     """Return the first answer of an operation."""
     return Answer(body, status, headers(cloud, operation, request))
+
+
+def said(request: Request) -> str:
+    """Return what tells a call from another one to the same resource."""
+    text = json.dumps([request.method, request.body], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def replayed(cloud: AzureCloud, request: Request, id_: str) -> Answer | None:
+    """Answer a PUT or DELETE that has come before and is not done yet, as if it were the first.
+
+    Clients send these again when a connection breaks (reference 6.1).
+    """
+    operation = cloud.active_on(id_)
+    if operation is None or operation.params.get("said") != said(request):
+        return None
+    body = wire.any_resource(cloud, id_) if request.method == "PUT" else None
+    status = 200 if body and operation.collection == "operations" else 202
+    return accepted(cloud, operation, request, body, status)
 
 
 def _show(cloud: AzureCloud, operation: Operation) -> dict[str, Any]:

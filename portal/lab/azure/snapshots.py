@@ -7,15 +7,25 @@ from typing import Any
 from portal.lab.azure import bodies, limits, operations, skus, wire
 from portal.lab.azure.access import require_linked
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
-from portal.lab.azure.disks import ACCESS_ACTION, end_access, finish_change, get_access
+from portal.lab.azure.disks import (
+    ACCESS_ACTION,
+    end_access,
+    finish_change,
+    get_access,
+    require_closed,
+    require_complete,
+)
 from portal.lab.azure.model import Disk, Operation, Snapshot
 from portal.lab.azure.refusals import ArmRefusal, invalid
 from portal.lab.azure.routes import SUBSCRIPTION_PATH, arm, compute
+from portal.lab.clock import SECOND
 from portal.lab.routing import Answer, Request
 
 _READ = "Microsoft.Compute/snapshots/read"
 # At once, per subscription and region.
 MAX_COPIES = 100
+# Incremental snapshots of one disk.
+MAX_INCREMENTS, MAX_RECENT, RECENT_SECONDS = 500, 7, 300
 
 
 @arm("GET", f"{SUBSCRIPTION_PATH}/providers/Microsoft.Compute/snapshots", _READ)
@@ -40,11 +50,14 @@ def snapshot_put(cloud: AzureCloud, request: Request) -> Answer:
     """``Copy`` of a disk or a snapshot of the region, ``CopyStart`` of one of the other."""
     id_ = _id(request)
     bodies.check_name(request["name"])
+    if again := operations.replayed(cloud, request, id_):
+        return again
     present = cloud.snapshots.get(id_.lower())
-    if present is not None:
+    # One that could not be made is made anew.
+    if present is not None and present.provisioning != "Failed":
         return _change(cloud, request, present)
     snapshot = Snapshot(id_, request["name"], **bodies.tracked(cloud, request))
-    properties = request.object.get("properties") or {}
+    properties = bodies.properties(request)
     bodies.read_creation(snapshot, properties)
     snapshot.sku = bodies.sku(request, "Standard_LRS")
     skus.require_storage("snapshots", snapshot.sku)
@@ -52,7 +65,8 @@ def snapshot_put(cloud: AzureCloud, request: Request) -> Answer:
     source = bodies.source_of(cloud, snapshot)
     kind = "snapshots" if isinstance(source, Snapshot) else "disks"
     require_linked(cloud, ACCESS_ACTION.format(kind), snapshot.id, source.id)
-    limits.require_snapshot_quota(cloud, snapshot)
+    if present is None:
+        limits.require_snapshot_quota(cloud, snapshot)
     _take_after(snapshot, source)
     if snapshot.create_option == "CopyStart":
         _begin_copy(cloud, snapshot, source)
@@ -61,7 +75,8 @@ def snapshot_put(cloud: AzureCloud, request: Request) -> Answer:
     else:
         raise invalid(f"The lab makes no snapshot with createOption {snapshot.create_option}.")
     cloud.snapshots[id_.lower()] = snapshot
-    operation = cloud.begin("snapshot_put", "PUT", snapshot, cloud.timing.snapshot_seconds)
+    seconds = cloud.timing.snapshot_seconds
+    operation = cloud.begin("snapshot_put", "PUT", snapshot, seconds, said=operations.said(request))
     body = wire.snapshot(cloud, snapshot, is_first=True)
     return operations.accepted(cloud, operation, request, body)
 
@@ -82,16 +97,29 @@ def _copy_here(cloud: AzureCloud, snapshot: Snapshot, source: Disk) -> None:
             "creationData.sourceResourceId",
         )
     if isinstance(source, Snapshot):
-        if source.is_copying or source.copy_error:
-            raise ArmRefusal(
-                409, "OperationNotAllowed", f"The background copy of {source.name} is not complete."
-            )
+        require_complete(source)
     else:  # the increments of one disk are of one family
+        _require_few(cloud, snapshot, source)
         for other in cloud.snapshots.values():
             if other.root_unique_id == source.unique_id and other.location == snapshot.location:
                 snapshot.family = other.family
     # A point in time: what is written to the disk from now on is not in it.
     snapshot.content = source.content
+
+
+def _require_few(cloud: AzureCloud, snapshot: Snapshot, disk: Disk) -> None:
+    """Increments of one disk: not too many, and not too many at once (reference 7.1)."""
+    if not snapshot.is_incremental:
+        return
+    family = [each for each in cloud.snapshots.values() if each.source_unique_id == disk.unique_id]
+    made = [e.created_at for e in family if e.is_incremental and e.id != snapshot.id]
+    recent = sum(at > cloud.now - RECENT_SECONDS * SECOND for at in made)
+    if len(made) >= MAX_INCREMENTS or recent >= MAX_RECENT:
+        limit = f"{MAX_INCREMENTS} in all, {MAX_RECENT} in {RECENT_SECONDS // 60} minutes"
+        raise ArmRefusal(
+            409, "OperationNotAllowed",
+            f"The limit of incremental snapshots of disk {disk.name} is reached: {limit}.",
+        )  # fmt: skip
 
 
 def _begin_copy(cloud: AzureCloud, snapshot: Snapshot, source: Disk) -> None:
@@ -100,8 +128,7 @@ def _begin_copy(cloud: AzureCloud, snapshot: Snapshot, source: Disk) -> None:
         raise invalid("Entity not of expected type: a copy between regions starts from a snapshot.")
     if not (source.is_incremental and snapshot.is_incremental):
         raise invalid("CopyStart is supported for incremental snapshots only.", "incremental")
-    if source.is_copying or source.copy_error or source.provisioning != "Succeeded":
-        raise ArmRefusal(409, "OperationNotAllowed", f"The snapshot {source.name} is not complete.")
+    require_complete(source)
     copies = [
         each for each in cloud.snapshots.values()
         if each.create_option == "CopyStart" and each.location == snapshot.location
@@ -139,7 +166,9 @@ def _forget_put(cloud: AzureCloud, operation: Operation) -> None:
 
 def _change(cloud: AzureCloud, request: Request, snapshot: Snapshot) -> Answer:
     bodies.require_same_source(snapshot, request)
-    params: dict[str, Any] = {"tags": bodies.tags(request)} if "tags" in request.object else {}
+    params: dict[str, Any] = {"said": operations.said(request)}
+    if "tags" in request.object:
+        params["tags"] = bodies.tags(request)
     seconds = cloud.timing.disk_seconds
     operation = cloud.begin("snapshot_change", "PUT", snapshot, seconds, **params)
     return operations.accepted(cloud, operation, request, wire.snapshot(cloud, snapshot))
@@ -155,8 +184,13 @@ def snapshot_delete(cloud: AzureCloud, request: Request) -> Answer:
     snapshot = cloud.snapshots.get(_id(request).lower())
     if snapshot is None:
         return Answer(None, 204)
+    if again := operations.replayed(cloud, request, snapshot.id):
+        return again
+    require_closed(snapshot)
     seconds = cloud.timing.delete_seconds
-    operation = cloud.begin("snapshot_delete", "DELETE", snapshot, seconds)
+    operation = cloud.begin(
+        "snapshot_delete", "DELETE", snapshot, seconds, said=operations.said(request)
+    )
     return operations.accepted(cloud, operation, request)
 
 
@@ -168,7 +202,9 @@ def _finish_delete(cloud: AzureCloud, operation: Operation) -> None:
 
 @compute("POST", "snapshots/{name}/beginGetAccess", "snapshots/beginGetAccess/action")
 def snapshot_get_access(cloud: AzureCloud, request: Request) -> Answer:
-    return get_access(cloud, request, cloud.snapshot(_id(request)))
+    snapshot = cloud.snapshot(_id(request))
+    require_complete(snapshot)
+    return get_access(cloud, request, snapshot)
 
 
 @compute("POST", "snapshots/{name}/endGetAccess", "snapshots/endGetAccess/action")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from portal.lab.azure.model import GIB, Attachment, Disk, Resource, Snapshot, Vm
+from portal.lab.azure.refusals import invalid
 from portal.lab.clock import from_usecs
 from portal.lab.routing import Answer, Request
 
@@ -130,10 +132,15 @@ def _disk_properties(found: Disk, *, is_first: bool) -> dict[str, Any]:
     }
 
 
+def _tier(sku: str) -> str:
+    """StandardSSD is of the tier Standard, PremiumV2 of Premium, UltraSSD of Ultra."""
+    return re.sub("(SSD|V2)?_.*$", "", sku)
+
+
 def disk(cloud: AzureCloud, found: Disk, *, is_first: bool = False) -> dict[str, Any]:
     """A managed disk; its state follows the power of the VM it is attached to."""
     shown = _head(found, "disks")
-    shown["sku"] = {"name": found.sku} | ({} if is_first else {"tier": found.sku.split("_")[0]})
+    shown["sku"] = {"name": found.sku} | ({} if is_first else {"tier": _tier(found.sku)})
     shown["properties"] = _disk_properties(found, is_first=is_first)
     if not is_first:
         shown["properties"]["diskState"] = disk_state(cloud, found)
@@ -143,7 +150,9 @@ def disk(cloud: AzureCloud, found: Disk, *, is_first: bool = False) -> dict[str,
 
 
 def disk_state(cloud: AzureCloud, found: Disk) -> str:
-    """Unattached, Attached (running VM), Reserved (deallocated VM), ActiveSAS."""
+    """Unattached, Attached (running VM), Reserved (deallocated VM), ActiveSAS; or for uploads."""
+    if found.is_awaiting:
+        return "ActiveUpload" if found.has_access else "ReadyToUpload"
     if found.has_access:
         return "ActiveSAS"
     holder = cloud.vms.get(found.managed_by.lower())
@@ -156,7 +165,7 @@ def snapshot(cloud: AzureCloud, found: Snapshot, *, is_first: bool = False) -> d
     """A snapshot; only a copy from another region says how much of it is there."""
     cloud.advance_copy(found)
     shown = _head(found, "snapshots")
-    shown["sku"] = {"name": found.sku} | ({} if is_first else {"tier": found.sku.split("_")[0]})
+    shown["sku"] = {"name": found.sku} | ({} if is_first else {"tier": _tier(found.sku)})
     properties = _disk_properties(found, is_first=is_first) | {"incremental": found.is_incremental}
     if not is_first:
         properties["diskState"] = "ActiveSAS" if found.has_access else "Unattached"
@@ -186,9 +195,12 @@ def page(cloud: AzureCloud, request: Request, items: Iterable[dict[str, Any]]) -
     """A list, in pages of the dialect's size; ``nextLink`` is absolute."""
     every = list(items)
     size = cloud.dialect.page_size or len(every)
-    start = int(request.query.get("$skiptoken", "0") or "0")
+    token = request.query.get("$skiptoken") or "0"
+    if not token.isdecimal():
+        raise invalid(f"The skip token '{token}' is not valid.", "$skiptoken", "InvalidSkipToken")
+    start = int(token)
     body: dict[str, Any] = {"value": every[start : start + size]}
     if start + size < len(every):
         query = {**request.query, "$skiptoken": str(start + size)}
-        body["nextLink"] = f"{cloud.base}{request.path}?{urlencode(query)}"
+        body["nextLink"] = f"{cloud.base}{quote(request.path)}?{urlencode(query)}"
     return Answer(body)
