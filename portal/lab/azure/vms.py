@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.lab.azure import bodies, limits, operations, skus, wire
 from portal.lab.azure.access import require_vm_links
-from portal.lab.azure.cloud import STEPS, AzureCloud, resource_id
+from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
 from portal.lab.azure.model import Attachment, Disk, Operation, Vm
 from portal.lab.azure.refusals import ArmRefusal, invalid
 from portal.lab.azure.routes import SUBSCRIPTION_PATH, arm, compute
@@ -55,18 +55,19 @@ def vm_instance_view(cloud: AzureCloud, request: Request) -> Answer:
 @compute("PUT", _VM, "virtualMachines/write")
 def vm_put(cloud: AzureCloud, request: Request) -> Answer:
     """Make a VM around an existing OS disk, or replace what a VM is told to be."""
+    if again := operations.replayed(cloud, request, _id(request)):
+        return again
     present = cloud.vms.get(_id(request).lower())
     if present is not None:
         return _update(cloud, request, present)
     vm = Vm(_id(request), request["name"], **bodies.tracked(cloud, request))
-    properties = request.object.get("properties") or {}
-    vm.size = str((properties.get("hardwareProfile") or {}).get("vmSize") or vm.size)
+    properties = bodies.properties(request)
+    vm.size = str(bodies.part(properties, "hardwareProfile").get("vmSize") or vm.size)
     skus.require_size(cloud, vm)
     limits.require_cores(cloud, vm)
-    cards = (properties.get("networkProfile") or {}).get("networkInterfaces") or [{}]
-    vm.nic = str(cards[0].get("id") or "")
-    storage = properties.get("storageProfile") or {}
-    given = storage.get("osDisk") or {}
+    for card in bodies.items(bodies.part(properties, "networkProfile"), "networkInterfaces")[:1]:
+        vm.nic = str(card.get("id") or "")
+    given = bodies.part(properties, "storageProfile", "osDisk")
     if given.get("createOption") != "Attach":
         raise invalid("The lab makes VMs from an attached OS disk only.", "osDisk.createOption")
     disk = _wanted_disk(cloud, given)
@@ -76,12 +77,20 @@ def vm_put(cloud: AzureCloud, request: Request) -> Answer:
     disk.managed_by, vm.power = vm.id, "starting"
     cloud.vms[vm.id.lower()] = vm
     seconds = cloud.timing.start_seconds
-    operation = cloud.begin("vm_put", "PUT", vm, seconds, _COLLECTION)
+    operation = cloud.begin(
+        "vm_put", "PUT", vm, seconds, _COLLECTION, said=operations.said(request)
+    )  # fmt: skip
     return operations.accepted(cloud, operation, request, wire.vm(cloud, vm), 201)
 
 
 def _finish_put(cloud: AzureCloud, operation: Operation) -> None:
     cloud.vm(operation.target).power = "running"
+
+
+def _forget_put(cloud: AzureCloud, operation: Operation) -> None:
+    """A VM that could not be made stays, as a failed one that holds its disk."""
+    if (vm := cloud.vms.get(operation.target.lower())) is not None:
+        vm.power = "deallocated"
 
 
 @compute("PATCH", _VM, "virtualMachines/write")
@@ -92,18 +101,18 @@ def vm_patch(cloud: AzureCloud, request: Request) -> Answer:
 def _update(cloud: AzureCloud, request: Request, vm: Vm) -> Answer:
     """Tags, size, OS disk, data disks: what is named changes; checked at once, done later."""
     cloud.require_idle(vm.id)
-    properties = request.object.get("properties") or {}
-    params: dict[str, Any] = {}
+    properties = bodies.properties(request)
+    params: dict[str, Any] = {"said": operations.said(request)}
     if "tags" in request.object:
         params["tags"] = bodies.tags(request)
-    if size := (properties.get("hardwareProfile") or {}).get("vmSize"):
+    if size := bodies.part(properties, "hardwareProfile").get("vmSize"):
         params["size"] = _checked_size(cloud, vm, str(size))
-    storage = properties.get("storageProfile") or {}
-    if given := storage.get("osDisk"):
+    storage = bodies.part(properties, "storageProfile")
+    if given := bodies.part(storage, "osDisk"):
         swap = _checked_swap(cloud, vm, given)
         params |= {"os_disk": swap} if swap else {}
     if "dataDisks" in storage:
-        params["data_disks"] = _checked_data(cloud, vm, storage["dataDisks"] or [])
+        params["data_disks"] = _checked_data(cloud, vm, bodies.items(storage, "dataDisks"))
     require_vm_links(cloud, vm, _disks_of(params))
     seconds = cloud.timing.update_seconds
     operation = cloud.begin("vm_update", "PATCH", vm, seconds, _COLLECTION, **params)
@@ -126,7 +135,7 @@ def _disks_of(params: dict[str, Any]) -> list[str]:
 
 def _checked_swap(cloud: AzureCloud, vm: Vm, given: dict[str, Any]) -> str:
     """Return the id of the OS disk to put in; empty when it is the present one."""
-    wanted = str((given.get("managedDisk") or {}).get("id") or vm.os_disk.disk_id)
+    wanted = str(bodies.part(given, "managedDisk").get("id") or vm.os_disk.disk_id)
     if given.get("createOption", vm.os_disk.create_option) != vm.os_disk.create_option:
         raise _property("osDisk.createOption")
     if wanted.lower() == vm.os_disk.disk_id.lower():
@@ -169,20 +178,20 @@ def _require_usable(cloud: AzureCloud, vm: Vm, disk: Disk) -> None:
 
 def _checked_data(cloud: AzureCloud, vm: Vm, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A PATCH replaces the whole list."""
-    wanted = []
+    wanted: list[dict[str, Any]] = []
     for each in given:
         if each.get("toBeDetached"):
             continue
         disk = _wanted_disk(cloud, each)
         _require_usable(cloud, vm, disk)
-        if not isinstance(each.get("lun"), int):
-            raise invalid("A data disk needs a lun.", "dataDisks.lun")
+        if not isinstance(each.get("lun"), int) or each["lun"] in {it["lun"] for it in wanted}:
+            raise invalid("A data disk needs a lun of its own.", "dataDisks.lun")
         wanted.append({"disk": disk.id, "lun": each["lun"]})
     return wanted
 
 
 def _wanted_disk(cloud: AzureCloud, given: dict[str, Any]) -> Disk:
-    return cloud.disk(str((given.get("managedDisk") or {}).get("id") or ""))
+    return cloud.disk(str(bodies.part(given, "managedDisk").get("id") or ""))
 
 
 def _finish_update(cloud: AzureCloud, operation: Operation) -> None:
@@ -194,6 +203,8 @@ def _finish_update(cloud: AzureCloud, operation: Operation) -> None:
         vm.os_disk.disk_id, vm.os_disk.name, disk.managed_by = disk.id, disk.name, vm.id
     if "data_disks" in params:
         _set_data(cloud, vm, params["data_disks"])
+    if operation.method == "POST":
+        params["output"] = wire.vm(cloud, vm)["properties"]["storageProfile"]
 
 
 def _set_data(cloud: AzureCloud, vm: Vm, wanted: list[dict[str, Any]]) -> None:
@@ -211,15 +222,18 @@ def _set_data(cloud: AzureCloud, vm: Vm, wanted: list[dict[str, Any]]) -> None:
 def vm_attach_detach(cloud: AzureCloud, request: Request) -> Answer:
     vm = cloud.vm(_id(request))
     body = request.object
-    dropped = {str(each.get("diskId")).lower() for each in body.get("dataDisksToDetach") or []}
+    cloud.require_idle(vm.id)
+    dropped = {str(e.get("diskId")).lower() for e in bodies.items(body, "dataDisksToDetach")}
     kept = [each for each in vm.data_disks if each.disk_id.lower() not in dropped]
     wanted: list[dict[str, Any]] = [{"disk": e.disk_id, "lun": e.lun} for e in kept]
-    for each in body.get("dataDisksToAttach") or []:
+    for each in bodies.items(body, "dataDisksToAttach"):
         disk = cloud.disk(str(each.get("diskId")))
         _require_usable(cloud, vm, disk)
         taken = {item["lun"] for item in wanted}
-        free = next(lun for lun in range(64) if lun not in taken)
-        wanted.append({"disk": disk.id, "lun": each.get("lun", free)})
+        lun = each.get("lun", next(lun for lun in range(64) if lun not in taken))
+        if not isinstance(lun, int) or lun in taken:
+            raise invalid(f"The lun {lun} is in use, or is no number.", "dataDisks.lun")
+        wanted.append({"disk": disk.id, "lun": lun})
     require_vm_links(cloud, vm, [item["disk"] for item in wanted])
     seconds = cloud.timing.update_seconds
     operation = cloud.begin("vm_update", "POST", vm, seconds, _COLLECTION, data_disks=wanted)
@@ -231,8 +245,12 @@ def vm_delete(cloud: AzureCloud, request: Request) -> Answer:
     vm = cloud.vms.get(_id(request).lower())
     if vm is None:
         return Answer(None, 204)
+    if again := operations.replayed(cloud, request, vm.id):
+        return again
     seconds = cloud.timing.delete_seconds
-    operation = cloud.begin("vm_delete", "DELETE", vm, seconds, _COLLECTION)
+    operation = cloud.begin(
+        "vm_delete", "DELETE", vm, seconds, _COLLECTION, said=operations.said(request)
+    )
     return operations.accepted(cloud, operation, request)
 
 
@@ -260,3 +278,4 @@ def _id(request: Request) -> str:
 
 
 STEPS |= {"vm_put": _finish_put, "vm_update": _finish_update, "vm_delete": _finish_delete}
+UNDO["vm_put"] = _forget_put

@@ -114,7 +114,8 @@ def _of_regions() -> Iterator[Rule]:
         path = f"{SUBSCRIPTION}{COMPUTE}/locations/{{l}}/{kind}/{{o}}"
         yield Rule("GET", path, {200: others.operation(output, _API_ERROR)})
         # Of a POST there is nothing to show.
-        ended: Schema = {"anyOf": [*output["anyOf"], {"type": "null"}]}
+        disks = _answer(models.StorageProfile)
+        ended: Schema = {"anyOf": [*output["anyOf"], disks, {"type": "null"}]}
         yield Rule("GET", f"{path}?monitor", {200: ended, 202: None, 204: None})
 
 
