@@ -42,6 +42,8 @@ def logging_config(level: str) -> dict[str, Any]:
         "loggers": {
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
             "django.request": {"level": "ERROR"},
+            # Two records for each call; the tasks say what they did.
+            "azure": {"level": "WARNING"},
             "django-q": {"handlers": ["console"], "level": "INFO", "propagate": False},
         },
     }

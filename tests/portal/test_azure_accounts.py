@@ -101,9 +101,9 @@ def test_bad_input_is_refused_beside_its_field(
     assert not CloudAccount.objects.filter(name="azure-new").exists()
 
 
-def _changed(subscription: CloudAccount, **changes: str) -> dict[str, str]:
-    facts = {key: value for key, value in subscription.secrets.items() if key != "client_secret"}
-    present = {"name": subscription.name, "endpoint": subscription.endpoint, "client_secret": ""}
+def _changed(found: CloudAccount, **changes: str) -> dict[str, str]:
+    facts = {key: value for key, value in found.secrets.items() if key != "client_secret"}
+    present = {"name": found.name, "endpoint": found.endpoint, "client_secret": ""}
     return {**present, **facts, "ca_pem": "", **changes}
 
 
