@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class CloudError(Exception):
@@ -95,7 +95,10 @@ class Connection:
 
 @dataclass(frozen=True)
 class Operation:
-    """A long-running job at the cloud. ``id`` is opaque text, good in any process."""
+    """A long-running job at the cloud. ``id`` is opaque text, good in any process.
+
+    What stands before its first space names it to people; the rest is not for them.
+    """
 
     id: str
     message: str = ""
@@ -262,3 +265,35 @@ class Cloud(Protocol):
 
     def close(self) -> None:
         """Let go of kept-alive connections."""
+
+
+@runtime_checkable
+class VolumeCloud(Cloud, Protocol):
+    """A cloud that can copy and restore a volume apart from any server.
+
+    Copies of volumes are found and removed like those of servers. A restored volume is a
+    new one: its id is what `ensure_volume_restored` answers when the goal is reached.
+    """
+
+    def volume(self, volume_id: str) -> Volume:
+        """Return one volume; `NotFound` when it is gone."""
+
+    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make a lasting copy of a volume, marked. Of one in use it is crash-consistent."""
+
+    def ensure_volume_undo(self, volume_id: str, token: str) -> Operation | None:
+        """Mark the volume as what a restore can go back to. None: it is marked."""
+
+    def ensure_volume_restored(
+        self, volume_id: str, copy_id: str, token: str
+    ) -> Operation | Volume:
+        """Make a volume of the copy that takes this one's place, and answer it.
+
+        Only after `ensure_volume_undo`. Refused, naming the server, while one holds it.
+        """
+
+    def ensure_volume_undone(self, volume_id: str, token: str) -> Operation | None:
+        """Remove what `ensure_volume_restored` made. None: it is not there."""
+
+    def ensure_no_volume_undo(self, token: str) -> Operation | None:
+        """Drop the old volume if a new one took its place, else lift its mark. None: done."""

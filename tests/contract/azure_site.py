@@ -17,6 +17,7 @@ from portal.lab.azure.model import (
     SECRET,
     SUBSCRIPTION,
     TENANT,
+    Attachment,
     Snapshot,
     Vm,
 )
@@ -88,6 +89,15 @@ class AzureSite:
     def add_volume(self, name: str) -> str:
         disk = self.cloud.add_disk(name, size_gb=10, tags={"frame-kind": "enterprise-profile"})
         return disk.id.lower()
+
+    def attach_volume(self, volume_id: str, server_id: str) -> str:
+        vm, disk = self._vm(server_id), self.cloud.disks[volume_id]
+        disk.managed_by = vm.id
+        vm.data_disks.append(Attachment(disk.name, disk.id, "Attach", len(vm.data_disks)))
+        return vm.name
+
+    def write_volume(self, volume_id: str, content: str) -> None:
+        self.cloud.disks[volume_id].content = content
 
     def _vm(self, server_id: str) -> Vm:
         return self.cloud.vms[server_id]

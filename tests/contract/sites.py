@@ -87,6 +87,16 @@ class Site(Protocol):
         """Let the cloud's time pass."""
 
 
+class VolumeSite(Site, Protocol):
+    """A site whose driver is a `VolumeCloud`."""
+
+    def attach_volume(self, volume_id: str, server_id: str) -> str:
+        """Attach a volume to a server; return the server's name."""
+
+    def write_volume(self, volume_id: str, content: str) -> None:
+        """What a guest does to a volume."""
+
+
 CLUSTER = "ahv-lon-01"
 
 
@@ -205,6 +215,8 @@ _OPENERS: dict[str, Callable[[Path], Iterator[Site]]] = {
 SITES = tuple(_OPENERS)
 # One of each driver at its plainest, one at its oddest: for tests that try very many cases.
 EXTREMES = ("ahv", "ahv with both habits", "azure", "azure with every habit")
+# Those of drivers that copy and restore volumes.
+VOLUME_SITES = ("azure", "azure with every habit")
 
 
 @contextmanager

@@ -17,21 +17,24 @@ from portal.clouds.api import (
     Progress,
     Server,
     SignInRefused,
+    Volume,
 )
 from portal.clouds.azure import rights, wire
 from portal.clouds.azure.copies import Copies
+from portal.clouds.azure.disks import Disks
 from portal.clouds.azure.operations import Operations
 from portal.clouds.azure.restore import Restore
 from portal.clouds.azure.servers import Servers
 from portal.clouds.azure.session import AzureSession
 from portal.clouds.azure.sizes import Sizes
+from portal.clouds.azure.volumes import Volumes, listed
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 Size = tuple[int, int]
 
 
 class AzureCloud:
-    """`Cloud` for one Azure subscription.
+    """`VolumeCloud` for one Azure subscription.
 
     Secrets: ``tenant``, ``client_id``, ``client_secret``, ``subscription``, ``authority``.
     """
@@ -43,7 +46,9 @@ class AzureCloud:
         self._operations = Operations(self._session)
         self._servers = Servers(self._session, self._operations)
         self._copies = Copies(self._session, self._operations)
-        self._restore = Restore(self._session, self._operations, self._servers)
+        disks = Disks(self._session, self._operations)
+        self._restore = Restore(self._operations, self._servers, disks)
+        self._volumes = Volumes(disks, self._copies)
         self._sizes = Sizes(self._session, monotonic)
 
     def identify(self) -> Identity:
@@ -82,11 +87,7 @@ class AzureCloud:
         by_view = {wire.id_of(view): view for view in views}
         return Inventory(
             tuple(self._server(_with_view(vm, by_view), by_id, self._sizes.of) for vm in vms),
-            tuple(
-                wire.volume(disk)
-                for disk in disks
-                if wire.KIND_TAG in wire.tags(disk) and not wire.is_ours(disk)
-            ),
+            tuple(wire.volume(disk) for disk in listed(disks)),
         )
 
     def _server(
@@ -136,6 +137,26 @@ class AzureCloud:
 
     def ensure_no_undo(self, token: str) -> Operation | None:
         return self._restore.ensure_no_undo(token)
+
+    def volume(self, volume_id: str) -> Volume:
+        return self._volumes.volume(volume_id)
+
+    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+        return self._volumes.ensure_copy(volume_id, token, mark)
+
+    def ensure_volume_undo(self, volume_id: str, token: str) -> Operation | None:
+        return self._volumes.ensure_undo(volume_id, token)
+
+    def ensure_volume_restored(
+        self, volume_id: str, copy_id: str, token: str
+    ) -> Operation | Volume:
+        return self._volumes.ensure_restored(volume_id, copy_id, token)
+
+    def ensure_volume_undone(self, volume_id: str, token: str) -> Operation | None:
+        return self._volumes.ensure_undone(volume_id, token)
+
+    def ensure_no_volume_undo(self, token: str) -> Operation | None:
+        return self._volumes.ensure_no_undo(token)
 
     def close(self) -> None:
         self._session.close()

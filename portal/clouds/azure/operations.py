@@ -1,6 +1,6 @@
 """Long-running operations: begun without waiting, followed by any process.
 
-An operation's id is JSON: ``on`` is the id of the resource it works on, ``verb`` the SDK
+An operation's id is its name and JSON: ``on`` is the id of the resource it works on, ``verb`` the SDK
 method that began it, ``token`` the SDK's continuation token. Without a token (an operation
 somebody else began) the resource itself is watched.
 """
@@ -171,12 +171,15 @@ def _has_body(verb: str) -> bool:
 
 
 def _encode(verb: str, on: str, token: str) -> str:
-    return json.dumps({"verb": verb, "on": on.lower(), "token": token}, separators=(",", ":"))
+    """The token holds signed addresses: it stands where no page shows it."""
+    name = f"{verb.rpartition('.')[2].removeprefix('begin_') or 'watch'}:{on.rpartition('/')[2]}"
+    parts = {"verb": verb, "on": on.lower(), "token": token}
+    return f"{name} {json.dumps(parts, separators=(',', ':'))}"
 
 
 def _decode(id_: str) -> tuple[str, str, str]:
     try:
-        given = json.loads(id_)
+        given = json.loads(id_.partition(" ")[2])
         return given["verb"], given["on"], given["token"]
     except (ValueError, KeyError, TypeError) as error:
         raise CloudRefused(f"{id_[:40]} is not an operation of Azure.") from error

@@ -14,6 +14,8 @@ VM, DISK, SNAPSHOT = "virtualmachines", "disks", "snapshots"
 OUR_TAG, TOKEN_TAG, UNDO_TAG = "standby", "standby-token", "standby-undo"
 OUR_VERSION = "v1"
 OUR_PREFIX = "standby-"
+MARKED = ("account", "resource", "backup", "task", "type")
+OUR_TAGS = {OUR_TAG, TOKEN_TAG, UNDO_TAG, *(f"{OUR_PREFIX}{part}" for part in MARKED)}
 # The desktop platform's tags: what a machine or a disk is, and whose.
 KIND_TAG, USER_TAG = "frame-kind", "frame-user"
 Json = Mapping[str, Any]
@@ -127,6 +129,16 @@ def managed_by(disk: Json) -> str:
     return str(disk.get("managedBy") or "").lower()
 
 
+def holders(disk: Json) -> tuple[str, ...]:
+    """Return the ids of all machines that a disk is attached to; a shared one may have several."""
+    found = [disk.get("managedBy"), *(disk.get("managedByExtended") or [])]
+    return tuple(dict.fromkeys(str(each).lower() for each in found if each))
+
+
+def is_os_disk(disk: Json) -> bool:
+    return bool(properties(disk).get("osType"))
+
+
 # Our words
 
 
@@ -161,13 +173,12 @@ def vm_size(vm: Json) -> str:
 
 
 def volume(disk: Json) -> Volume:
-    holder = managed_by(disk)
     return Volume(
         id=id_of(disk),
         name=str(disk["name"]),
         size_bytes=size_bytes(disk),
         description=description(disk),
-        attached_to=(holder,) if holder else (),
+        attached_to=holders(disk),
         site=str(disk.get("location") or ""),
     )
 
@@ -185,14 +196,10 @@ def mark_tags(mark: Mark, token: str) -> dict[str, str]:
     return {
         OUR_TAG: OUR_VERSION,
         TOKEN_TAG: token,
-        "standby-account": mark.account,
-        "standby-resource": mark.resource,
-        "standby-backup": mark.backup,
-        "standby-task": mark.task,
-        "standby-type": mark.type,
+        **{f"{OUR_PREFIX}{part}": getattr(mark, part) for part in MARKED},
     }
 
 
 def without_ours(given: Mapping[str, str]) -> dict[str, str]:
     """The customer's tags alone."""
-    return {key: value for key, value in given.items() if not key.startswith(OUR_TAG)}
+    return {key: value for key, value in given.items() if key.lower() not in OUR_TAGS}

@@ -1,0 +1,250 @@
+"""Volumes apart from servers: copied, restored into a new one, undone, nothing left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from portal.clouds.api import (
+    Cloud,
+    CloudRefused,
+    Copy,
+    NotFound,
+    Operation,
+    Volume,
+    VolumeCloud,
+)
+from portal.lab import Fault
+from tests.contract.carrying import MARK, carry, connected, insist, let_pass
+from tests.contract.sites import GIB, VOLUME_SITES, VolumeSite
+
+OLD, NEW = "drive, monday", "drive, friday"
+pytestmark = pytest.mark.parametrize("_site", VOLUME_SITES, indirect=True)
+
+
+@dataclass
+class Backed:
+    """A volume that has changed since its copy was made."""
+
+    site: VolumeSite
+    volume: str
+    copy: Copy
+
+    def content(self) -> str:
+        return self.site.contents(self.volume)[0]
+
+
+@pytest.fixture
+def backed(site: VolumeSite, cloud: Cloud) -> Backed:
+    return _backed(site, cloud)
+
+
+def _backed(site: VolumeSite, cloud: Cloud) -> Backed:
+    volume = site.add_volume("drive")
+    site.write_volume(volume, OLD)
+    copy = carry(site, cloud, _copying(volume, "first"))
+    site.write_volume(volume, NEW)
+    return Backed(site, volume, copy)
+
+
+def _volumes(cloud: Cloud) -> VolumeCloud:
+    assert isinstance(cloud, VolumeCloud)
+    return cloud
+
+
+def _copying(volume: str, token: str) -> Callable[[Cloud], Operation | Copy]:
+    return lambda cloud: _volumes(cloud).ensure_volume_copy(volume, token, MARK)
+
+
+def _set_aside(backed: Backed) -> Callable[[Cloud], Operation | None]:
+    return lambda cloud: _volumes(cloud).ensure_volume_undo(backed.volume, "undo")
+
+
+def _restore(backed: Backed) -> Callable[[Cloud], Operation | Volume]:
+    return lambda cloud: _volumes(cloud).ensure_volume_restored(
+        backed.volume, backed.copy.id, "undo"
+    )
+
+
+def _put_back(backed: Backed) -> Callable[[Cloud], Operation | None]:
+    return lambda cloud: _volumes(cloud).ensure_volume_undone(backed.volume, "undo")
+
+
+def _drop(backed: Backed) -> Callable[[Cloud], Operation | None]:
+    return lambda cloud: _volumes(cloud).ensure_no_volume_undo("undo")
+
+
+def test_a_copy_holds_what_the_volume_held(site: VolumeSite, cloud: Cloud, backed: Backed) -> None:
+    assert site.contents(backed.copy.id) == [OLD]
+    assert backed.copy.size_bytes == 10 * GIB
+    assert cloud.find_copy(backed.copy.id) == backed.copy
+    assert _copying(backed.volume, "first")(cloud) == backed.copy
+    carry(site, cloud, lambda cloud: cloud.ensure_no_copy("first"))
+    assert site.everything() == {backed.volume}
+
+
+def test_a_volume_in_use_is_copied_but_not_restored(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    name = site.attach_volume(backed.volume, site.add_server(["system"], power="on"))
+    carry(site, cloud, _copying(backed.volume, "second"))
+    carry(site, cloud, _set_aside(backed))
+    with pytest.raises(CloudRefused, match=name) as caught:
+        _restore(backed)(cloud)
+    assert name in caught.value.advice
+    carry(site, cloud, _put_back(backed))
+    carry(site, cloud, _drop(backed))
+    assert backed.content() == NEW
+
+
+def test_a_restored_volume_takes_the_old_ones_place(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    before = _volumes(cloud).volume(backed.volume)
+    carry(site, cloud, _set_aside(backed))
+    made = carry(site, cloud, _restore(backed))
+    assert site.contents(made.id) == [OLD]
+    assert (made.size_bytes, made.description, made.site) == (
+        before.size_bytes, before.description, before.site,
+    )  # fmt: skip
+    assert _set_aside(backed)(cloud) is None
+    assert _restore(backed)(cloud) == made
+    carry(site, cloud, _drop(backed))
+    assert site.everything() == {made.id, backed.copy.id}
+    assert _drop(backed)(cloud) is None
+    with pytest.raises(NotFound):
+        _volumes(cloud).volume(backed.volume)
+    # Never without the old one: what was made is the last.
+    with pytest.raises(CloudRefused):
+        _put_back(backed)(cloud)
+    assert site.contents(made.id) == [OLD]
+
+
+def test_the_inventory_shows_one_volume_all_the_while(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    def shown() -> int:
+        return len(cloud.inventory().volumes)
+
+    carry(site, cloud, _set_aside(backed))
+    assert shown() == 1
+    while isinstance(_restore(backed)(cloud), Operation):
+        assert shown() == 1
+        site.advance(2)
+    assert shown() == 1
+    carry(site, cloud, _drop(backed))
+    assert shown() == 1
+
+
+def test_no_volume_is_replaced_before_it_is_set_aside(cloud: Cloud, backed: Backed) -> None:
+    with pytest.raises(CloudRefused):
+        _restore(backed)(cloud)
+
+
+def test_a_restore_is_undone_from_every_halfway_point(site: VolumeSite, cloud: Cloud) -> None:
+    for steps in range(20):
+        site.empty()
+        backed = _backed(site, cloud)
+        carry(site, cloud, _set_aside(backed))
+        made: Operation | Volume | None = None
+        for _ in range(steps):
+            made = _restore(backed)(cloud)
+            site.advance(3)
+        carry(site, cloud, _put_back(backed))
+        carry(site, cloud, _drop(backed))
+        assert backed.content() == NEW
+        assert site.everything() == {backed.volume, backed.copy.id}
+        assert _drop(backed)(cloud) is None
+        if isinstance(made, Volume):
+            break
+    assert steps >= 2
+
+
+def test_a_volume_made_and_taken_into_use_is_not_removed_under_its_server(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    carry(site, cloud, _set_aside(backed))
+    made = carry(site, cloud, _restore(backed))
+    name = site.attach_volume(made.id, site.add_server(["system"]))
+    with pytest.raises(CloudRefused, match=name):
+        _put_back(backed)(cloud)
+
+
+def test_an_old_volume_taken_into_use_again_is_not_dropped(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    carry(site, cloud, _set_aside(backed))
+    carry(site, cloud, _restore(backed))
+    name = site.attach_volume(backed.volume, site.add_server(["system"]))
+    with pytest.raises(CloudRefused, match=name):
+        _drop(backed)(cloud)
+    assert backed.content() == NEW
+
+
+def test_a_volume_that_is_gone_is_not_found(cloud: Cloud, backed: Backed) -> None:
+    gone = f"{backed.volume}-gone"
+    with pytest.raises(NotFound):
+        _volumes(cloud).volume(gone)
+    with pytest.raises(NotFound):
+        _copying(gone, "tok")(cloud)
+
+
+def test_a_servers_own_disk_is_no_volume(site: VolumeSite, cloud: Cloud) -> None:
+    disk = cloud.server(site.add_server(["system"])).disks[0].id
+    with pytest.raises(CloudRefused, match="no data disk"):
+        _copying(disk, "tok")(cloud)
+    with pytest.raises(CloudRefused, match="no data disk"):
+        _volumes(cloud).ensure_volume_undo(disk, "tok")
+
+
+Make = Callable[[Backed], Callable[[Cloud], object]]
+VERBS: dict[str, Make] = {
+    "copy": lambda backed: _copying(backed.volume, "again"),
+    "set aside": _set_aside,
+    "restore": _restore,
+    "put back": _put_back,
+    "drop": _drop,
+}
+# What has to have happened before.
+BEFORE: dict[str, list[Make]] = {
+    "restore": [_set_aside],
+    "put back": [_set_aside, _restore],
+    "drop": [_set_aside, _restore],
+}
+# What the volumes and copies hold in the end.
+LEFT = {"copy": [NEW, NEW, OLD], "set aside": [NEW, OLD], "restore": [NEW, OLD, OLD],
+        "put back": [NEW, OLD], "drop": [OLD, OLD]}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_trouble_at_any_call_changes_nothing_about_the_end(
+    site: VolumeSite, cloud: Cloud, verb: str, fault: str
+) -> None:
+    for number in range(60):
+        site.empty()
+        backed = _backed(site, cloud)
+        for earlier in BEFORE.get(verb, []):
+            carry(site, cloud, earlier(backed))
+        struck = site.strike(Fault(fault, after=number, count=1, detail="Out of luck"))
+        insist(site, VERBS[verb](backed))
+        is_done = struck.count > 0
+        site.fault_free()
+        let_pass(site, cloud, 600)
+        assert sorted(site.contents(id_)[0] for id_ in site.everything()) == LEFT[verb]
+        if is_done:
+            assert number >= 2
+            return
+    raise AssertionError("it never ran out of calls")
+
+
+def test_another_process_finds_what_one_began(
+    site: VolumeSite, cloud: Cloud, backed: Backed
+) -> None:
+    carry(site, cloud, _set_aside(backed))
+    _restore(backed)(cloud)
+    with connected(site.connection) as other:
+        made = carry(site, other, _restore(backed))
+    assert site.everything() == {backed.volume, made.id, backed.copy.id}
