@@ -59,7 +59,7 @@ def _begun(record: dict[str, Any]) -> Line:
         look=_LOOKS.get(state, _NOT_RUN),
         note="Not needed" if state == "skipped" else _took(record),
         detail=record.get("detail", ""),
-        operation=record.get("operation", ""),
+        operation=record.get("operation", "").partition(" ")[0],
         failures=record.get("failures", 0),
         is_cleanup=record.get("cleanup", False),
     )

@@ -24,12 +24,13 @@ def test_a_running_task_shows_begun_and_planned_steps_and_asks_again(
     steps = [
         record("look", "Check the server", "done"),
         record("shut_down", "Shut the guest down", "skipped"),
-        record("copy", "Copy the disk", "running", operation="op-4711"),
+        record("copy", "Copy the disk", "running", operation="op-4711 {signed}"),
     ]
     task = running_task(world.sandbox, steps=steps, attempts=3)
     text = page(reader, task)
     for part in ("Check the server", "Not needed", "op-4711", "42%", "Not run yet"):
         assert part in text
+    assert "signed" not in text
     assert text.index("Copy the disk") < text.index("Check the copy")
     assert f'data-live="task:{task.pk}"' in text
     assert str(task.pk) in text
