@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('backups', '0001_tables'),
+        ("backups", "0001_tables"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='backup',
-            name='is_crash_consistent',
-            field=models.BooleanField(default=False, help_text='Made while the server ran: its disk is as after a power cut.'),
+            model_name="backup",
+            name="is_crash_consistent",
+            field=models.BooleanField(
+                default=False,
+                help_text="Made while the server ran: its disk is as after a power cut.",
+            ),
         ),
     ]
