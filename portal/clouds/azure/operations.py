@@ -1,8 +1,8 @@
 """Long-running operations: begun without waiting, followed by any process.
 
-An operation's id is its name and JSON: ``on`` is the id of the resource it works on, ``verb`` the SDK
-method that began it, ``token`` the SDK's continuation token. Without a token (an operation
-somebody else began) the resource itself is watched.
+An operation's id is its name and JSON: ``on`` is the id of the resource it works on, ``verb``
+the SDK method that began it, ``token`` the SDK's continuation token. Without a token (an
+operation somebody else began) the resource itself is watched.
 """
 
 from __future__ import annotations
