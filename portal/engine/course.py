@@ -103,15 +103,18 @@ class Course:
             self._close_step("canceled")
             self._enter_cleanup(State.CANCELING)
         elif task.state == State.RUNNING and self.now >= task.deadline_at:
-            self._fail(
-                CloudError(
-                    f"It was not finished by its deadline, {task.deadline_at:%d %b %Y, %H:%M} UTC."
-                )
-            )
+            self._fail(self._too_late())
         elif task.state == State.RUNNING and task.crashes >= MAX_CRASHES:
             self._fail(CloudError(f"The worker died {task.crashes} times at this step."))
         elif not task.step:
             self._begin_next(0)
+
+    def _too_late(self) -> CloudError:
+        """The deadline alone tells nobody what to do: say what held the step up."""
+        said = f"It was not finished by its deadline, {self.task.deadline_at:%d %b %Y, %H:%M} UTC."
+        record = self.task.steps[-1] if self.task.step else {}
+        reason, advice = record.get("trouble", ("", ""))
+        return CloudError(f"{said} {reason}".strip(), advice=advice)
 
     def _step_is_gone(self) -> None:
         """A release dropped the step this task stands in: clean up, from the start of it."""
@@ -157,6 +160,7 @@ class Course:
         self.task.attempts = self.task.crashes = 0
         record = self.task.steps[-1]
         record["operation"] = operation.id
+        record.pop("trouble", None)
         self.task.message = operation.message or self.step.label
         self._sleep(self._next_poll())
 
@@ -194,6 +198,7 @@ class Course:
         elif isinstance(error, CloudError) or task.attempts >= self.workflow.tries:
             self._fail(error)
             return
+        task.steps[-1]["trouble"] = (str(error), getattr(error, "advice", ""))
         again = self.now + timedelta(seconds=wait)
         self._later(wait, f"{error} Next try at {again:%H:%M:%S} UTC.")
 
