@@ -48,10 +48,11 @@ def lab_server(_lab_and_server: tuple[Lab, LabServer], lab: Lab) -> LabServer:
 def empty_lab(lab: Lab) -> None:
     """Remove machines, groups, disks, tasks, locks, limits, faults and the log.
 
-    Roles are the default ones again; the dialects stay.
+    Roles and the secret are the default ones again; the dialects stay.
     """
-    from portal.lab.azure import access
+    from portal.lab.azure import access, model
 
+    lab.azure.access.secret, lab.azure.access.is_secret_expired = model.SECRET, False
     access.assign_default(lab.azure)
     lab.azure.locks.clear()
     lab.azure.limits = type(lab.azure.limits)()
