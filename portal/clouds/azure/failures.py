@@ -31,14 +31,30 @@ from portal.clouds.api import (
 
 LONGEST_MESSAGE = 500
 BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+CAPACITY_CODES = frozenset({
+    "allocationfailed", "zonalallocationfailed", "overconstrainedallocationrequest",
+})  # fmt: skip
 # Somebody else works on the same thing, or there is no room just now: later it may do.
 BUSY_CODES = frozenset({
     "anotheroperationinprogress", "conflict", "attachdiskwhilebeingdetached", "operationpreempted",
-    "allocationfailed", "zonalallocationfailed", "overconstrainedallocationrequest",
     "toomanyrequests", "subscriptionrequeststhrottled", "internalserviceerror", "servertimeout",
+    *CAPACITY_CODES,
 })  # fmt: skip
 GONE_CODES = frozenset({"resourcenotfound", "notfound", "resourcegroupnotfound"})
 CAPACITY_SECONDS = 60.0
+THROTTLED = (
+    "Azure limits the calls of the subscription: wait, or find out what else calls so often."
+)
+NO_ROOM = "Azure has no room for this VM size there: try later, or choose another size at Azure."
+ADVICE = {
+    "skunotavailable": "Choose a VM size that is offered in this region, or ask Azure for it.",
+    "missingsubscriptionregistration":
+        "Register the provider Microsoft.Compute on the subscription, then try again.",
+    "requestdisallowedbypolicy":
+        "A policy of the subscription forbids it: have it changed, or an exemption made.",
+    "propertychangenotallowed":
+        "Compare size, type and generation of the machine's disk with the backup's at Azure.",
+}  # fmt: skip
 
 # AADSTS number -> what a person does about it (reference 4).
 SIGN_IN_ADVICE = {
@@ -55,6 +71,9 @@ BUSY_SIGN_IN = frozenset({"90033", "90024", "50196"})
 _ACTION = re.compile(r"action(?:\(s\))? '([^']+)'")
 _LINKED = re.compile(r"linked scope\(s\) '([^']+)'")
 _SCOPE = re.compile(r"scope '([^']+)'")
+_QUOTA = re.compile(r"approved (.+?) quota", re.IGNORECASE)
+_REGION = re.compile(r"Location: (\w+)")
+_LIMIT = re.compile(r"Current Limit: (\d+)")
 _LOCKED_BY = re.compile(r"locked: '([^']+)'")
 
 
@@ -91,49 +110,63 @@ def from_sdk(
 
 def from_answer(status: int, code: str, words: str, wait: float | None = None) -> CloudError:
     """Return our error for an answer: its status, its error's code and message, Retry-After."""
-    words, key = words[:LONGEST_MESSAGE], code.lower()
-    is_quota = "quota" in words.lower() or key == "quotaexceeded"
+    said, key = words[:LONGEST_MESSAGE], code.lower()
     if status == 429 or key in BUSY_CODES:
-        wait = wait or (CAPACITY_SECONDS if "allocation" in key else None)
-        return CloudBusy(words, retry_after=wait)
+        has_no_room = key in CAPACITY_CODES
+        wait = wait or (CAPACITY_SECONDS if has_no_room else None)
+        advice = NO_ROOM if has_no_room else THROTTLED if status == 429 else ""
+        return CloudBusy(said, retry_after=wait, advice=advice)
     if key == "subscriptionnotfound":
-        return CloudRefused(words, advice="Check the subscription id of the cloud account.")
+        return CloudRefused(said, advice="Check the subscription id of the cloud account.")
     if status == 404 or key in GONE_CODES:
-        return NotFound(words)
+        return NotFound(said)
     if status in (401, 403):
         return _forbidden(status, key, words)
     if status in BUSY_STATUSES:
-        return CloudBusy(words, retry_after=wait)
-    return CloudRefused(words, advice=_advice(key, words, is_quota=is_quota))
+        return CloudBusy(said, retry_after=wait)
+    return CloudRefused(said, advice=_advice(key, words))
 
 
-def _advice(key: str, words: str, *, is_quota: bool) -> str:
+def _advice(key: str, words: str) -> str:
     if key == "scopelocked":
         found = _LOCKED_BY.search(words)
-        where = f" on {found[1]}" if found else ""
+        where = f" on {_place(found[1])}" if found else ""
         return f"Remove the lock{where} at Azure, then try again."
-    if is_quota:
-        return "Ask Azure for a higher quota in this region, or delete what is not needed there."
-    if key == "skunotavailable":
-        return "Choose a VM size that is offered in this region, or ask Azure for it."
-    if key == "missingsubscriptionregistration":
-        return "Register the provider Microsoft.Compute on the subscription, then try again."
-    if key == "requestdisallowedbypolicy":
-        return "A policy of the subscription forbids it: have it changed, or an exemption made."
-    return ""
+    if key == "quotaexceeded" or "quota" in words.lower():
+        return _more_quota(words)
+    return ADVICE.get(key, "")
+
+
+def _more_quota(words: str) -> str:
+    """Name what is used up, where, and the limit, as far as the message tells."""
+    what, region, limit = (found.search(words) for found in (_QUOTA, _REGION, _LIMIT))
+    more = f"more {what[1]} than {limit[1]}" if what and limit else "a higher quota"
+    where = f"in {region[1]}" if region else "in this region"
+    return f"Ask Azure for {more} {where}, or delete what is not needed there."
+
+
+def _place(scope: str, *, of_group: bool = False) -> str:
+    """A scope as a person calls it. ``of_group``: the resource group of a resource."""
+    parts = scope.strip("/").split("/")
+    if len(parts) == 4 or (len(parts) > 4 and of_group):
+        return f"the resource group {parts[3]}"
+    return f"the subscription {parts[1]}" if len(parts) == 2 else parts[-1]
 
 
 def _forbidden(status: int, key: str, words: str) -> CloudError:
-    """Name the action that is missing, and where."""
+    """Name the action that is missing, and where. A role is given on a group, or above."""
+    said = words[:LONGEST_MESSAGE]
     if key == "requestdisallowedbypolicy":
-        return CloudRefused(words, advice=_advice(key, words, is_quota=False))
+        return CloudRefused(said, advice=ADVICE[key])
     action = _ACTION.search(words)
     if status == 401 or action is None:
-        return SignInRefused(words, advice=OTHER_SIGN_IN)
+        return SignInRefused(said, advice=OTHER_SIGN_IN)
     scope = _LINKED.search(words) or _SCOPE.search(words)
-    where = f" on {scope[1]}" if scope else ""
-    advice = f"Add the action {action[1]} to the application's role{where}."
-    return SignInRefused(f"Azure does not allow {action[1]}{where}.", advice=advice)
+    on, role_on = ("", "")
+    if scope:
+        on, role_on = f" on {_place(scope[1])}", f" on {_place(scope[1], of_group=True)}"
+    advice = f"Add the action {action[1]} to the application's role{role_on}."
+    return SignInRefused(f"Azure does not allow {action[1]}{on}.", advice=advice)
 
 
 def _sign_in(number: str, said: str) -> CloudError:

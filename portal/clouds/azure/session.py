@@ -33,6 +33,16 @@ SCOPES = {
 PUBLIC_SCOPE = SCOPES["management.azure.com"]
 
 
+class _Transport(RequestsTransport):  # type: ignore[misc] # loaded lazily, untyped
+    """Registers no provider: the SDK does so by itself, then sleeps until it is, however long."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        if request.method == "POST" and urlsplit(request.url).path.endswith("/register"):
+            said = "The subscription is not registered to use the provider Microsoft.Compute."
+            raise from_answer(409, "MissingSubscriptionRegistration", said)
+        return super().send(request, **options)
+
+
 class AzureSession:
     """Calls the SDK and turns what it raises into our errors.
 
@@ -151,7 +161,7 @@ class AzureSession:
         session.trust_env = False
         objection = self._connection.objection
         session.mount("https://", GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0))
-        return RequestsTransport(session=session, use_env_settings=False, **settings)
+        return _Transport(session=session, use_env_settings=False, **settings)
 
     def close(self) -> None:
         """Let go of connections and of the CA's file."""
