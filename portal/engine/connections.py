@@ -75,7 +75,7 @@ class Connections:
             )
             if health != account.health:
                 account.health, account.health_changed_at = health, now
-            elif not is_stale or health != Health.REACHABLE:
+            elif detail == account.health_detail and (not is_stale or health != Health.REACHABLE):
                 continue
             account.health_detail = detail
             if health == Health.REACHABLE:

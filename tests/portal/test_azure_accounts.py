@@ -12,9 +12,13 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.audit import SYSTEM
+from portal.engine.runner import Runner
+from portal.lab import Lab, LabServer
+from portal.lab.azure.access import assign_default, forbid
 from portal.models import Account, AuditEntry, CloudAccount, Infrastructure, User
 from portal.refusals import Refused
-from portal.services import machines, tenancy
+from portal.services import cloud_accounts, machines, tenancy
+from tests.clock import JumpClock
 from tests.factories import AccountFactory, CloudAccountFactory, DiscoveredServerFactory
 from tests.people import World
 
@@ -172,6 +176,33 @@ def test_machines_of_another_region_are_neither_offered_nor_taken(
     elsewhere = azure_account.cloud_account.servers.get(name="there")
     with pytest.raises(Refused, match="is in northeurope"):
         machines.assign_machine(SYSTEM, azure_account, server=elsewhere, kind="utility_server")
+
+
+def test_what_is_wrong_now_is_shown_not_what_was_wrong_first(
+    world: World, lab: Lab, lab_server: LabServer
+) -> None:
+    url = lab_server.urls["azure"]
+    facts = {key: _form(world)[key] for key in ("tenant", "subscription", "client_id")}
+    cloud_account = cloud_accounts.create_cloud_account(
+        SYSTEM, customer=world.customer, name="azure-lab", endpoint=url, kind=Infrastructure.AZURE,
+        secrets={**facts, "tenant": TENANT, "client_secret": "lab-secret", "authority": url},
+        ca_pem=lab_server.ca_pem,
+    )  # fmt: skip
+    clock = JumpClock(lab.clock.advance)
+
+    def tested() -> str:
+        cloud_accounts.check_connection(SYSTEM, cloud_account)
+        Runner(clock=clock, threads=2).run(seconds=120)
+        cloud_account.refresh_from_db()
+        return f"{cloud_account.health} {cloud_account.health_detail}"
+
+    forbid(lab.azure, "Microsoft.Compute/snapshots/write")
+    assert "refused The application's role lacks Microsoft.Compute/snapshots/write." in tested()
+    lab.azure.access.secret = "another"
+    assert "AADSTS7000215" in tested()
+    lab.azure.access.secret = "lab-secret"
+    assign_default(lab.azure)
+    assert tested() == "reachable "
 
 
 def test_the_web_process_loads_no_sdk(process_environment: dict[str, str]) -> None:
