@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import socket
 import ssl
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -20,6 +18,7 @@ from portal.clouds.api import (
     NotFound,
     SignInRefused,
 )
+from portal.clouds.patience import retry_after
 
 # A gateway's words for "not now": too many requests, leader change, upgrade.
 BUSY = frozenset({429, 502, 503, 504})
@@ -85,7 +84,7 @@ def from_answer(response: requests.Response, call: str, user: str) -> CloudError
     words = _words(response)
     if status in BUSY:
         return CloudBusy(
-            words or f"The cluster answered {status}.", retry_after=_retry_after(response)
+            words or f"The cluster answered {status}.", retry_after=retry_after(response.headers)
         )
     if status == 401:
         return SignInRefused(
@@ -126,17 +125,3 @@ def _words(response: requests.Response) -> str:
     code = body.get("error_code")
     number = code.get("code") if isinstance(code, dict) else None
     return message[:LONGEST_MESSAGE] or f"The cluster gave no reason (error code {number})."
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Read Retry-After, seconds or a date; seconds from now, None when absent or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=dt.UTC)
-    return max(0.0, (until - dt.datetime.now(dt.UTC)).total_seconds())

@@ -7,10 +7,8 @@ sign-in. Messages are Azure's own words; the advice is ours.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from azure.core.exceptions import (
@@ -28,6 +26,7 @@ from portal.clouds.api import (
     NotFound,
     SignInRefused,
 )
+from portal.clouds.patience import retry_after
 
 LONGEST_MESSAGE = 500
 BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -61,8 +60,8 @@ SIGN_IN_ADVICE = {
     "7000215": "Enter the secret's value again, not its id; then test the connection.",
     "7000222": "The client secret has expired: make a new one at Azure and enter it here.",
     "700016": "Check the client id, and that the application is of this tenant.",
-    "90002": "Check the tenant id.",
-    "900023": "Check the tenant id.",
+    "90002": "Check the tenant id and the authority.",
+    "900023": "Check the tenant id and the authority.",
 }
 OTHER_SIGN_IN = "Check tenant, client id and secret, then test the connection."
 _AADSTS = re.compile(r"AADSTS(\d+)")
@@ -102,6 +101,8 @@ def from_sdk(
             if status in BUSY_STATUSES:
                 wait = retry_after(headers)
                 return CloudBusy(f"The token endpoint answers {status}.", retry_after=wait)
+            if status in (400, 404) and "authority configuration" in said:
+                return SignInRefused("Azure knows no such tenant.", advice=SIGN_IN_ADVICE["90002"])
         return _no_answer(error, said, host, timeouts)
     code, words = _code_and_words(error, said)
     wait = retry_after(response.headers)
@@ -203,22 +204,6 @@ def _code_and_words(error: HttpResponseError, said: str) -> tuple[str, str]:
     if known is None or not getattr(known, "code", None):
         return "", _first_line(error.reason or said)
     return str(known.code), str(known.message or known.code)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait; the header holds seconds or a date."""
-    given = headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(given))
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(given)
-    except (TypeError, ValueError):
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=dt.UTC)
-    return max(0.0, (then - dt.datetime.now(dt.UTC)).total_seconds())
 
 
 def _first_line(text: str) -> str:
