@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation
+from portal.clouds.api import CloudBusy, CloudRefused, Copy, Mark, NotFound, Operation
 from portal.clouds.azure import wire
 from portal.clouds.azure.operations import Operations
 from portal.clouds.azure.session import AzureSession
@@ -49,12 +49,14 @@ class Copies:
         return wire.copy(snapshot)
 
     def find(self, copy_id: str) -> Copy:
-        """Return a complete copy. One that is still being made, or failed, is refused."""
+        """Return a complete copy. One that is not yet is waited for, one that failed refused."""
         snapshot = self._read(copy_id)
         percent = wire.properties(snapshot).get("completionPercent")
         is_whole = percent is None or percent >= 100
-        if wire.provisioning(snapshot).lower() != "succeeded" or not is_whole:
-            raise CloudRefused(f"The snapshot {snapshot['name']} is not complete.")
+        if not wire.is_settled(snapshot) or not is_whole:
+            raise CloudBusy(f"The snapshot {snapshot['name']} is not complete yet.")
+        if wire.provisioning(snapshot).lower() != "succeeded":
+            raise CloudRefused(f"The snapshot {snapshot['name']} could not be completed.")
         return wire.copy(snapshot)
 
     def ensure_none(self, token: str, copy_id: str) -> Operation | None:

@@ -24,6 +24,8 @@ from portal.clouds.azure.session import AzureSession
 
 # Up to so many are asked one by one; more are read off the lists of their resources.
 FEW = 3
+# Of those that have ended, so many are asked how at one look; the others have the next.
+MOST_ENDED = 20
 _OVER = frozenset({"succeeded", "failed", "canceled"})
 Begin = Callable[..., Any]
 
@@ -119,18 +121,17 @@ class Operations:
         return _progress_of(wire.provisioning(found))
 
     def _many(self, ids: Sequence[str]) -> dict[str, Progress]:
-        """One list per type of resource, whatever the number of operations."""
+        """One list per type of resource, and a look at those that have ended by it."""
         targets = {id_: _decode(id_)[1] for id_ in ids}
         states: dict[str, str] = {}
         for kind in sorted({wire.kind_of(on) for on in targets.values()}):
             listed = self._session.call(partial(wire.list_all, kind=kind))
             states |= {wire.id_of(item): wire.provisioning(item) for item in listed}
-        found = {}
-        for id_, on in targets.items():
-            progress = _progress_of(states.get(on, "Succeeded"))
-            # Only the operation itself knows why it failed.
-            found[id_] = self._one(id_) if progress.state == Progress.FAILED else progress
-        return found
+        found = {id_: _progress_of(states.get(on, "Succeeded")) for id_, on in targets.items()}
+        ended = [id_ for id_, progress in found.items() if progress.state != Progress.RUNNING]
+        # A resource that rests says neither that it got there nor why not; its operation does.
+        found |= {id_: self._one(id_) for id_ in ended[:MOST_ENDED]}
+        return found | {id_: Progress(Progress.RUNNING) for id_ in ended[MOST_ENDED:]}
 
 
 def _progress_of(provisioning: str) -> Progress:

@@ -16,7 +16,7 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
 
 from portal.clouds.api import CloudError, CloudRefused, Connection, SignInRefused
-from portal.clouds.azure.failures import from_answer, from_sdk
+from portal.clouds.azure.failures import OTHER_SIGN_IN, from_answer, from_sdk
 from portal.clouds.guard import GuardedAdapter
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class AzureSession:
         """Return what ``verb`` returns. A token that is no longer taken is renewed, once."""
         if self._refusal is not None:
             raise self._refusal
+        self._last.token_answer = None
         client = self._signed_in()
         try:
             return verb(client)
@@ -136,24 +137,30 @@ class AzureSession:
         }
         for place in (given.endpoint, given.secrets["authority"]):
             _require_https(place)
-        credential = ClientSecretCredential(
-            given.secrets["tenant"],
-            given.secrets["client_id"],
-            given.secrets["client_secret"],
-            authority=given.secrets["authority"],
-            disable_instance_discovery=True,
-            raw_response_hook=self._note_token_answer,
-            transport=self._transport(common),
-            **common,
-        )
         return ComputeManagementClient(
-            credential,
+            self._credential(common),
             self.subscription,
             base_url=given.endpoint.rstrip("/"),
             credential_scopes=[SCOPES.get(self.host.partition(":")[0], PUBLIC_SCOPE)],
             transport=self._transport(common),
             **common,
         )
+
+    def _credential(self, common: Mapping[str, Any]) -> ClientSecretCredential:
+        given = self._connection.secrets
+        try:
+            return ClientSecretCredential(
+                given["tenant"],
+                given["client_id"],
+                given["client_secret"],
+                authority=given["authority"],
+                disable_instance_discovery=True,
+                raw_response_hook=self._note_token_answer,
+                transport=self._transport(common),
+                **common,
+            )
+        except ValueError as error:  # of what no tenant, client or authority can look like
+            raise SignInRefused(str(error), advice=OTHER_SIGN_IN) from error
 
     def _transport(self, settings: Mapping[str, Any]) -> RequestsTransport:
         """No proxy or CA of the shell's, and no machine that an endpoint must not be."""
