@@ -58,6 +58,17 @@ def test_clouds_know_no_model_and_no_request() -> None:
     assert not wrong
 
 
+def test_only_its_driver_knows_the_sdk_of_azure() -> None:
+    wrong = [
+        f"{path} imports {module}"
+        for app in APPS
+        for path, module in _imports_of(app)
+        if module.partition(".")[0] in ("azure", "msal")
+        and not path.is_relative_to("portal/clouds/azure")
+    ]
+    assert not wrong
+
+
 @pytest.mark.parametrize("address", ours(), ids=str)
 def test_every_view_has_exactly_one_access_mark(address: Address) -> None:
     assert len(address.marks) == 1, f"{address} has the marks {address.marks}"
