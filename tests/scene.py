@@ -72,10 +72,13 @@ class Scene:
         while not is_there() and Runner(clock=self.clock, threads=4).run(seconds=0.5):
             self.clock.advance(0.5)
 
-    def backup(self, name: str = "A backup") -> Backup:
-        """Start a backup."""
+    def backup(self, name: str = "A backup", *, keep_running: bool = False) -> Backup:
+        """Start a backup; powering off is accepted, unless the server is to go on running."""
         self.resource.refresh_from_db()
-        backup = services.create_backup(SYSTEM, self.resource, name=name, may_power_off=True)
+        backup = services.create_backup(
+            SYSTEM, self.resource, name=name,
+            may_power_off=not keep_running, keep_running=keep_running,
+        )  # fmt: skip
         self.allow_time(backup.task)
         return backup
 

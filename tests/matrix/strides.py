@@ -1,5 +1,7 @@
 """How much of the matrix the everyday run takes; STANDBY_MATRIX=all takes all of it.
 
+All of it outlasts the patience of a test: add ``-o faulthandler_timeout=0``.
+
 What a fault does is the wire's business, not the database's: the second database gets a
 quarter of what the first does.
 """
@@ -7,8 +9,14 @@ quarter of what the first does.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from django.conf import settings
+
+from portal.clouds.kinds import KINDS
+
+# A workflow that only some clouds have.
+RUNNING = "backup of what runs on"
 
 
 def strides(**everyday: int) -> dict[str, int]:
@@ -17,3 +25,14 @@ def strides(**everyday: int) -> dict[str, int]:
         return dict.fromkeys(everyday, 1)
     is_first = "sqlite" in settings.DATABASES["default"]["ENGINE"]
     return {kind: stride * (1 if is_first else 4) for kind, stride in everyday.items()}
+
+
+def of_each_kind(workflows: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair every kind of cloud with the workflows it has."""
+    names = list(workflows)
+    return [
+        (kind, name)
+        for kind, facts in KINDS.items()
+        for name in names
+        if name != RUNNING or facts.copies_running
+    ]

@@ -24,7 +24,7 @@ from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
 from tests.lab.azure.schemas_check import checked
 from tests.lab_fixtures import empty_lab
-from tests.matrix.strides import strides
+from tests.matrix.strides import RUNNING, of_each_kind, strides
 from tests.scene import CLUSTER, Scene, build
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
@@ -81,8 +81,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lab")
 
 
-def _prepare_backup(scene: Scene) -> Callable[[], None]:
-    backup = scene.backup()
+def _prepare_backup(scene: Scene, *, keep_running: bool = False) -> Callable[[], None]:
+    backup = scene.backup(keep_running=keep_running)
 
     def check() -> None:
         backup.refresh_from_db()
@@ -91,6 +91,10 @@ def _prepare_backup(scene: Scene) -> Callable[[], None]:
         scene.assert_in_order("original")
 
     return check
+
+
+def _prepare_running_backup(scene: Scene) -> Callable[[], None]:
+    return _prepare_backup(scene, keep_running=True)
 
 
 def _prepare_restore(scene: Scene) -> Callable[[], None]:
@@ -118,12 +122,16 @@ def _prepare_delete(scene: Scene) -> Callable[[], None]:
     return check
 
 
-WORKFLOWS = {"backup": _prepare_backup, "restore": _prepare_restore, "delete": _prepare_delete}
+WORKFLOWS = {
+    "backup": _prepare_backup,
+    "restore": _prepare_restore,
+    "delete": _prepare_delete,
+    RUNNING: _prepare_running_backup,
+}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-@pytest.mark.parametrize("kind", ["ahv", "azure"])
+@pytest.mark.parametrize(("kind", "workflow"), of_each_kind(WORKFLOWS))
 def test_a_killed_worker_loses_and_doubles_nothing(
     kind: str,
     workflow: str,
