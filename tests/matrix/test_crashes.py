@@ -143,7 +143,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server, checked(lab):
         cases = sum(1 for _ in _kill_at_every_call(kind, workflow, when, host, lab, server))
-    assert cases >= 2
+    assert cases >= 1
     record_property("matrix", f"{kind}: {workflow}, worker killed {when} a call: {cases} cases")
 
 
