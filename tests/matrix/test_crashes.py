@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Far above what any workflow needs: the loop ends when a run outlives its kill.
 MANY = 200
 # Both databases see every crash on AHV; see `tests.matrix.strides`.
-STRIDES = {"ahv": 1, **strides(azure=2)}
+STRIDES = {"ahv": 1, **strides(azure=4)}
 
 
 class Host:
