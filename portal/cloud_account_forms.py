@@ -199,7 +199,7 @@ class _Editing(CloudAccountForm):
         super().__init__(*args, **kwargs)
         secret = self.fields[kind.secret]
         secret.required = False
-        secret.help_text = "Empty: the present one stays. A new address needs it again."
+        secret.help_text = f"Empty: the present one stays. Another {kind.place} needs it again."
 
 
 class AhvCreateForm(_Scoped, AhvForm):

@@ -18,6 +18,8 @@ class Kind:
     facts: tuple[str, ...]
     secret: str
     bound: tuple[str, ...] = ()
+    # Endpoint and bound facts as people call them.
+    place: str = "address"
     # A copy of a running server is possible; it is as after a power cut.
     copies_running: bool = False
     # Whether one cloud account reaches several sites, so that an account must name its own.
@@ -30,7 +32,8 @@ KINDS: dict[str, Kind] = {
         "portal.clouds.azure.driver:AzureCloud",
         ("tenant", "subscription", "client_id", "authority"),
         "client_secret",
-        bound=("tenant", "client_id", "authority"),
+        bound=("tenant", "subscription", "client_id", "authority"),
+        place="tenant, subscription, client or address",
         copies_running=True,
         has_regions=True,
     ),

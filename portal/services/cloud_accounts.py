@@ -78,7 +78,9 @@ def edit_cloud_account(
     )
     if is_elsewhere and not secrets[kind.secret]:
         label = kind.secret.replace("_", " ")
-        raise Refused(f"Enter the {label} again for the new address.", field=kind.secret)
+        raise Refused(
+            f"Enter the {label} again: it was given for another {kind.place}.", field=kind.secret
+        )
     kept = {**secrets, kind.secret: secrets[kind.secret] or present[kind.secret]}
     wanted = {"name": name, "endpoint": endpoint, "secrets": kept, "ca_pem": ca_pem}
     changed = [key for key, value in wanted.items() if getattr(cloud_account, key) != value]
