@@ -21,12 +21,14 @@ from django_q.admin import Failure, OrmQ, Schedule, Success  # importing registe
 
 from portal.audit import Actor, record
 from portal.cloud_account_forms import checked_ca
+from portal.clouds.kinds import KINDS
 from portal.endpoints import checked_endpoint
 from portal.models import (
     Account,
     AuditEntry,
     CloudAccount,
     Customer,
+    Infrastructure,
     Invitation,
     Notification,
     Organization,
@@ -131,6 +133,8 @@ class AccountAdminForm(_AccountForm):
                 self.add_error("cloud_account", "The organization cannot use this cloud account.")
         if "cloud_account" in self.changed_data and self.instance.resources.exists():
             self.add_error("cloud_account", "Machines are assigned; remove them first.")
+        if chosen and KINDS[chosen.kind].has_regions and "site" in self.changed_data:
+            self.add_error("site", "A region is chosen in the portal, which knows its machines.")
         return cleaned
 
 
@@ -207,7 +211,32 @@ def _others(grant: RoleGrant, going: set[int]) -> QuerySet[RoleGrant]:
 
 
 class CloudAccountAdminForm(_CloudAccountForm):
-    """As in the portal: an empty password keeps the one there is."""
+    """What staff may change of any cloud account; how it is signed in to is left to the portal."""
+
+    class Meta:
+        model = CloudAccount
+        fields: tuple[str, ...] = ("customer", "organization", "name", "ca_pem", "max_tasks")
+
+    def clean_ca_pem(self) -> str:
+        text = self.cleaned_data["ca_pem"]
+        return checked_ca(text) if text.strip() else ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        organization, customer = cleaned.get("organization"), cleaned.get("customer")
+        if organization and customer and organization.customer_id != customer.pk:
+            self.add_error("organization", "This organization belongs to another customer.")
+        return cleaned
+
+    def save(self, commit: bool = True) -> CloudAccount:
+        if {"endpoint", "user", "password", "ca_pem"} & set(self.changed_data):
+            self.instance.health = CloudAccount.Health.UNKNOWN
+            self.instance.health_detail = ""
+        return super().save(commit)
+
+
+class ClusterAdminForm(CloudAccountAdminForm):
+    """An AHV cluster. As in the portal, an empty password keeps the one there is."""
 
     endpoint = forms.CharField(max_length=200, help_text="https address of Prism Element.")
     user = forms.CharField(max_length=100)
@@ -219,8 +248,7 @@ class CloudAccountAdminForm(_CloudAccountForm):
         help_text="Never shown. Empty keeps the present one.",
     )
 
-    class Meta:
-        model = CloudAccount
+    class Meta(CloudAccountAdminForm.Meta):
         fields = ("customer", "organization", "name", "endpoint", "ca_pem", "max_tasks")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -231,23 +259,12 @@ class CloudAccountAdminForm(_CloudAccountForm):
     def clean_endpoint(self) -> str:
         return checked_endpoint(self.cleaned_data["endpoint"])
 
-    def clean_ca_pem(self) -> str:
-        text = self.cleaned_data["ca_pem"]
-        return checked_ca(text) if text.strip() else ""
-
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         is_elsewhere = "endpoint" in self.changed_data
         if not password and (self.instance._state.adding or is_elsewhere):
             raise ValidationError("Enter the password for this address.")
         return password
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        organization, customer = cleaned.get("organization"), cleaned.get("customer")
-        if organization and customer and organization.customer_id != customer.pk:
-            self.add_error("organization", "This organization belongs to another customer.")
-        return cleaned
 
     def save(self, commit: bool = True) -> CloudAccount:
         kept = self.instance.secrets.get("password", "") if self.instance.secrets else ""
@@ -256,20 +273,25 @@ class CloudAccountAdminForm(_CloudAccountForm):
             "password": self.cleaned_data["password"] or kept,
         }
         self.instance.secrets = secrets
-        if {"endpoint", "user", "password", "ca_pem"} & set(self.changed_data):
-            self.instance.health = CloudAccount.Health.UNKNOWN
-            self.instance.health_detail = ""
         return super().save(commit)
 
 
 @admin.register(CloudAccount)
 class CloudAccountAdmin(Audited):
-    form = CloudAccountAdminForm
-    list_display = ("name", "customer", "organization", "health", "last_answer_at")
+    """Clusters are added here too; whatever else is added in the portal."""
+
+    list_display = ("name", "kind", "customer", "organization", "health", "last_answer_at")
     list_select_related = ("customer", "organization")
     search_fields = ("name", "customer__name")
     autocomplete_fields = ("customer", "organization")
-    readonly_fields = ("health", "health_detail", "identity", "version", "last_answer_at")
+    readonly_fields = ("kind", "health", "health_detail", "identity", "version", "last_answer_at")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        is_cluster = obj is None or obj.kind == Infrastructure.AHV
+        kwargs["form"] = ClusterAdminForm if is_cluster else CloudAccountAdminForm
+        return super().get_form(request, obj, change, **kwargs)
 
 
 @admin.register(Task)

@@ -81,6 +81,12 @@ def place_account(
             field="cloud_account",
         )
     _place(account, cloud_account, site)
+    is_moved = cloud_account and KINDS[cloud_account.kind].has_regions
+    if is_moved and account.site != before["site"] and account.resources.exists():
+        raise Refused(
+            f"Machines in {before['site']} are assigned to the account. Remove them first.",
+            field="site",
+        )
     after = {"cloud_account": _name(cloud_account), "site": account.site}
     if before != after:
         account.save(update_fields=["cloud_account", "site"])

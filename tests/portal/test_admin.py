@@ -19,7 +19,7 @@ from portal.models import (
     Task,
     User,
 )
-from tests.factories import NotificationFactory, RoleGrantFactory, TaskFactory
+from tests.factories import CloudAccountFactory, NotificationFactory, RoleGrantFactory, TaskFactory
 from tests.people import World
 
 SignIn = Callable[[User], Client]
@@ -138,6 +138,22 @@ def test_a_cloud_accounts_password_goes_in_and_never_out(
     made.refresh_from_db()
     assert (made.name, made.secrets["password"]) == ("renamed", "very-secret-4711")
     assert "very-secret-4711" not in str(list(AuditEntry.objects.values()))
+
+
+def test_the_sign_in_of_a_subscription_is_left_to_the_portal(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    secrets = {"tenant": "t", "client_secret": "very-secret-4711"}
+    azure = CloudAccountFactory(customer=world.customer, kind="azure", secrets=secrets)
+    url = f"/admin/portal/cloudaccount/{azure.pk}/change/"
+    client = sign_in(staff)
+    page = client.get(url).text
+    assert "Prism Element" not in page
+    assert "very-secret-4711" not in page
+    sent = {"customer": world.customer.pk, "name": "renamed", "max_tasks": "3", "password": "x"}
+    client.post(url, sent)
+    azure.refresh_from_db()
+    assert (azure.name, azure.secrets) == ("renamed", secrets)
 
 
 def test_an_account_gets_only_a_cloud_account_it_can_use(

@@ -114,11 +114,10 @@ def _changed(found: CloudAccount, **changes: str) -> dict[str, str]:
 def test_an_empty_secret_keeps_the_one_there_is(
     subscription: CloudAccount, customer_admin: User, sign_in: SignIn
 ) -> None:
-    other = "44444444-4444-4444-8444-444444444444"
-    sent = _changed(subscription, subscription=other)
+    sent = _changed(subscription, name="azure-renamed")
     assert sign_in(customer_admin).post(_edit(subscription), sent).status_code == 302
     subscription.refresh_from_db()
-    assert subscription.secrets["subscription"] == other
+    assert subscription.name == "azure-renamed"
     assert subscription.secrets["client_secret"] == SECRET
 
 
@@ -127,6 +126,7 @@ def test_an_empty_secret_keeps_the_one_there_is(
     [
         ("authority", "https://login.example.net"),
         ("tenant", "55555555-5555-4555-8555-555555555555"),
+        ("subscription", "55555555-5555-4555-8555-555555555555"),
         ("endpoint", "https://arm.example.net"),
         ("client_id", "55555555-5555-4555-8555-555555555555"),
     ],
@@ -139,8 +139,9 @@ def test_the_secret_does_not_follow_to_another_place(
     )
     assert answer.status_code == 422
     assert "Enter the client secret again" in answer.text
+    before = subscription.secrets
     subscription.refresh_from_db()
-    assert subscription.secrets["tenant"] == TENANT
+    assert subscription.secrets == before
 
 
 # Regions
@@ -164,6 +165,17 @@ def test_an_account_names_a_region_that_has_machines(azure_account: Account) -> 
     for site, said in (("", "Name the region"), ("mars", "northeurope, westeurope")):
         with pytest.raises(Refused, match=said):
             tenancy.place_account(SYSTEM, azure_account, cloud_account=cloud, site=site)
+
+
+def test_an_account_with_machines_stays_in_their_region(azure_account: Account) -> None:
+    cloud = azure_account.cloud_account
+    assert cloud is not None
+    here = cloud.servers.get(name="here")
+    machines.assign_machine(SYSTEM, azure_account, server=here, kind="utility_server")
+    with pytest.raises(Refused, match="Machines in westeurope are assigned"):
+        tenancy.place_account(SYSTEM, azure_account, cloud_account=cloud, site="northeurope")
+    azure_account.refresh_from_db()
+    assert azure_account.site == "westeurope"
 
 
 def test_machines_of_another_region_are_neither_offered_nor_taken(
