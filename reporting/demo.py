@@ -57,7 +57,11 @@ NAMES = {
     "staff@standby.example": "Sam Whitfield",
 }
 CLOUD_PERSON = "customer-admin@meridian.example"
-BACKUP_PERSON = "account-admin@meridian.example"
+# Who makes the backups, by account: somebody with a role there.
+BACKUP_PEOPLE = {
+    "Radiology PACS": "account-admin@meridian.example",
+    "Research VDI": "org-admin@meridian.example",
+}
 MACHINES = {
     "radiology-pacs-sandbox": Resource.Kind.SANDBOX,
     "util-dicom-01": Resource.Kind.UTILITY_SERVER,
@@ -260,7 +264,7 @@ def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...], say: Say
         if Backup.objects.filter(resource=resource, name=backup.name).exists():
             continue
         backups.create_backup(
-            _actor(BACKUP_PERSON),
+            _actor(BACKUP_PEOPLE[resource.account.name]),
             resource,
             name=backup.name,
             description=backup.description,

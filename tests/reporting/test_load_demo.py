@@ -46,6 +46,10 @@ def test_the_demo_is_made_by_tasks_and_loading_it_again_changes_nothing(
     assert [backup.name for backup in crash_consistent] == ["While it computed"]
     assert set(Backup.objects.values_list("status", flat=True)) == {Backup.Status.READY}
     assert set(Task.objects.values_list("state", flat=True)) == {Task.State.DONE}
+    for backup in Backup.objects.select_related("task__requested_by", "resource__account"):
+        assert backup.task
+        assert backup.task.requested_by
+        assert backup.resource.account in Account.objects.visible_to(backup.task.requested_by)
     person = User.objects.get(email="org-admin@meridian.example")
     assert person.check_password(demo.PASSWORD)
 
