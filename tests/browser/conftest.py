@@ -25,11 +25,16 @@ document.addEventListener("securitypolicyviolation",
 
 
 @pytest.fixture
-def scene(transactional_db: None, tmp_path: Path) -> Iterator[Scene]:
-    """A running Sandbox at a lab of its own."""
-    lab = Lab.empty()
-    with LabServer(lab, directory=tmp_path) as server:
-        yield build(server, lab)
+def own_lab(tmp_path: Path) -> Iterator[LabServer]:
+    """A lab that only this test uses."""
+    with LabServer(Lab.empty(), directory=tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def scene(transactional_db: None, own_lab: LabServer) -> Scene:
+    """A running Sandbox at a cluster of the lab."""
+    return build(own_lab, own_lab.lab)
 
 
 @pytest.fixture

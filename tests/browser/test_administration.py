@@ -8,8 +8,12 @@ import pytest
 from django.core import mail
 from playwright.sync_api import Page, expect
 
+from portal.audit import SYSTEM
 from portal.engine.runner import Runner
-from portal.models import CloudAccount, Resource, Role, RoleGrant, User
+from portal.lab import LabServer
+from portal.lab.azure.model import CLIENT, SECRET, SUBSCRIPTION, TENANT
+from portal.models import CloudAccount, Resource, Role, RoleGrant, Task, User
+from portal.services import tenancy
 from tests.browser.conftest import Browser
 from tests.scene import Scene
 
@@ -35,6 +39,19 @@ def _add_cloud_account(page: Page, scene: Scene, endpoint: str) -> None:
     dialog.get_by_label("User").fill("admin")
     dialog.get_by_label("Password").fill("lab-password")
     dialog.get_by_label("CA certificate").fill(scene.resource.cloud_account.ca_pem)
+    dialog.get_by_role("button", name="Add").click()
+
+
+def _add_subscription(page: Page, server: LabServer, *, tenant: str) -> None:
+    dialog, azure = page.get_by_role("dialog"), server.urls["azure"]
+    dialog.get_by_label("Name").fill("azure-research")
+    dialog.get_by_label("Tenant ID").fill(tenant)
+    dialog.get_by_label("Subscription ID").fill(SUBSCRIPTION)
+    dialog.get_by_label("Client ID").fill(CLIENT)
+    dialog.get_by_label("Client secret").fill(SECRET)
+    dialog.get_by_label("Authority").fill(azure)
+    dialog.get_by_label("Resource Manager address").fill(azure)
+    dialog.get_by_label("CA certificate").fill(server.ca_pem)
     dialog.get_by_role("button", name="Add").click()
 
 
@@ -71,6 +88,56 @@ def test_a_cluster_is_added_tested_synchronised_and_its_machine_assigned(
     dialog.get_by_role("button", name="Assign").click()
     expect(page.get_by_role("cell", name="util-new-01", exact=True)).to_be_visible()
     browser_tab.assert_sound()
+
+
+@pytest.mark.usefixtures("customer_wide")
+def test_a_subscription_is_added_and_its_machine_backed_up_while_it_runs(
+    browser_tab: Browser, scene: Scene, own_lab: LabServer
+) -> None:
+    page, account = browser_tab.page, scene.resource.account
+    scene.lab.azure.add_vm("research-vdi-sandbox", size_gb=1)
+    browser_tab.open("/cloud-accounts/")
+    page.get_by_role("link", name="Add cloud account").click()
+    page.get_by_role("dialog").get_by_role("link", name="Azure").click()
+    expect(page.get_by_role("dialog").get_by_label("Tenant ID")).to_be_visible()
+    _add_subscription(page, own_lab, tenant="contoso")
+    expect(page.get_by_text("Enter an ID such as")).to_be_visible()
+    browser_tab.assert_sound()
+    _add_subscription(page, own_lab, tenant=TENANT)
+    expect(page.get_by_role("heading", name="azure-research")).to_be_visible()
+    page.get_by_role("button", name="Test Connection").click()
+    page.get_by_role("button", name="Synchronise inventory").click()
+    _work(scene)
+    expect(page.get_by_role("cell", name="research-vdi-sandbox")).to_be_visible()
+    browser_tab.assert_sound()
+
+    azure = CloudAccount.objects.get(name="azure-research")
+    research = tenancy.create_account(
+        SYSTEM, account.organization, name="Research VDI", time_zone="UTC", is_domain_joined=False,
+        infrastructure="azure", cloud_account=azure, site="westeurope",
+    )  # fmt: skip
+    browser_tab.open(f"/accounts/{research.pk}/machines/")
+    page.get_by_role("link", name="Assign machine").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Machine").select_option(label="research-vdi-sandbox")
+    dialog.get_by_role("button", name="Assign").click()
+    expect(page.get_by_role("cell", name="research-vdi-sandbox", exact=True)).to_be_visible()
+
+    browser_tab.open(f"/accounts/{research.pk}/sandbox/")
+    page.get_by_role("link", name="Create backup").first.click()
+    dialog.get_by_label("Name").fill("While it works")
+    dialog.get_by_role("button", name="Create").click()
+    keep = dialog.get_by_role("button", name="Keep running")
+    expect(keep).to_be_visible()
+    browser_tab.assert_sound()
+    keep.click()
+    expect(page.get_by_text("Backup “While it works” requested")).to_be_visible()
+    scene.drive(scene.allow_time(Task.objects.get(kind="create_backup")))
+    browser_tab.open(f"/accounts/{research.pk}/sandbox/")
+    expect(page.get_by_text("Crash-consistent")).to_be_visible()
+    browser_tab.assert_sound()
+    vm = next(iter(scene.lab.azure.vms.values()))
+    assert vm.power == "running"
 
 
 def test_somebody_is_invited_and_joins(browser_tab: Browser, scene: Scene) -> None:
