@@ -1,12 +1,17 @@
-"""Backup: one point in time of one Resource."""
+"""Backup: one point in time of one Resource. BackupPolicy: when it is made, and what is kept."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, time
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
+
+from backups.schedule import Schedule
 
 from portal.models import Account, Infrastructure, Resource, Task, User
 
@@ -28,6 +33,15 @@ class BackupQuerySet(models.QuerySet["Backup"]):
         """Complete and restorable."""
         return self.filter(status=Backup.Status.READY)
 
+    def counted(self, type_: str) -> BackupQuerySet:
+        """What counts as kept of a type: neither pinned nor made to protect a master image."""
+        return self.filter(type=type_, is_pinned=False, original=None)
+
+    def held_manually(self) -> BackupQuerySet:
+        """What counts towards the cap on manual backups (R038): all there is, or soon will be."""
+        held = (Backup.Status.CREATING, Backup.Status.READY, Backup.Status.DELETING)
+        return self.filter(type=Backup.Type.MANUAL, status__in=held, original=None)
+
 
 class Backup(models.Model):
     class Type(models.TextChoices):
@@ -42,16 +56,18 @@ class Backup(models.Model):
         CREATING = "creating", "In progress"  # its task runs; nothing to restore yet
         READY = "ready", "Complete"  # checked at the cloud; may be restored
         FAILED = "failed", "Failed"  # its task failed and has cleaned up; nothing to restore
+        MISSED = "missed", "Missed"  # was due while nothing could run; never begun (Q8)
         CANCELED = "canceled", "Canceled"  # stopped by a person; nothing is left of it
         DELETING = "deleting", "Deleting"  # must no longer be restored
         DELETED = "deleted", "Deleted"  # gone at the cloud; the row is kept for the records
 
-    LISTED = (Status.CREATING, Status.READY, Status.FAILED, Status.DELETING)
+    LISTED = (Status.CREATING, Status.READY, Status.FAILED, Status.MISSED, Status.DELETING)
 
     FOLLOWS: dict[str, frozenset[str]] = {
         Status.CREATING: frozenset({Status.READY, Status.FAILED, Status.CANCELED}),
         Status.READY: frozenset({Status.DELETING}),
         Status.FAILED: frozenset({Status.DELETING}),
+        Status.MISSED: frozenset({Status.DELETED}),
         Status.CANCELED: frozenset(),
         Status.DELETING: frozenset({Status.DELETED, Status.READY, Status.FAILED}),
         Status.DELETED: frozenset(),
@@ -75,10 +91,25 @@ class Backup(models.Model):
     # The task that made it: its token names the copy at the cloud.
     task = models.ForeignKey(Task, models.PROTECT, null=True, related_name="backups")
     error = models.TextField(blank=True)
+    # The run of the schedule it is: each is made or missed once, whoever looks.
+    due_at = models.DateTimeField(null=True)
+    is_pinned = models.BooleanField(default=False, help_text="Retention leaves it alone.")
+    is_generalized = models.BooleanField(
+        default=False, help_text="Sysprep has run in it: Windows sets itself up at its next start."
+    )
+    # Of the backup that serves as BYO Master Image, this is the additional one (R054).
+    original = models.ForeignKey("self", models.PROTECT, null=True, related_name="master_images")
 
     objects = BackupQuerySet.as_manager()
 
     class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["resource", "due_at"],
+                condition=Q(due_at__isnull=False),
+                name="run_is_made_or_missed_once",
+            ),
+        )
         indexes = (models.Index(fields=["resource", "-created_at"], name="backup_of_resource"),)
 
     def __str__(self) -> str:
@@ -105,7 +136,20 @@ class Backup(models.Model):
 
     @property
     def may_delete(self) -> bool:
-        return self.Status.DELETING in self.FOLLOWS[self.status]
+        """Whether its state allows it. What serves as master image is unmarked first (R055)."""
+        if self.is_master_image:
+            return False
+        return bool({self.Status.DELETING, self.Status.DELETED} & self.FOLLOWS[self.status])
+
+    @property
+    def may_pin(self) -> bool:
+        """Only what can be restored is worth keeping."""
+        return self.is_ready and not self.is_master_image
+
+    @property
+    def is_master_image(self) -> bool:
+        """Whether it is the additional backup that serves as BYO Master Image (R054)."""
+        return self.original_id is not None
 
     def parts(self) -> list[tuple[str, str]]:
         """What there is of it at the clouds, each with its site: all of it goes with it (R061)."""
@@ -126,3 +170,77 @@ class Backup(models.Model):
     def taken_at(self) -> Any:
         """The point in time it holds, as far as known."""
         return self.completed_at or self.created_at
+
+
+MOST_KEPT = 100
+_KEPT = (MinValueValidator(1), MaxValueValidator(MOST_KEPT))
+
+
+class BackupPolicyQuerySet(models.QuerySet["BackupPolicy"]):
+    def visible_to(self, user: User) -> BackupPolicyQuerySet:
+        """Policies of accounts the user may see."""
+        return self.filter(resource__account__in=Account.objects.visible_to(user))
+
+    def due(self, now: datetime) -> BackupPolicyQuerySet:
+        """Those whose next run is not in the future, the longest overdue first."""
+        return self.filter(next_run_at__lte=now).order_by("next_run_at", "pk")
+
+
+class BackupPolicy(models.Model):
+    """Settings of one system (R042): its schedule, and how many of its backups are kept.
+
+    A resource without a row has the defaults. ``next_run_at`` is set exactly while
+    ``is_scheduled``. The time of day holds from the local date ``starts_on`` on; a run
+    that was due before a change stays as it was (R074).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    resource = models.OneToOneField(Resource, models.CASCADE, related_name="backup_policy")
+    is_scheduled = models.BooleanField("schedule daily backups", default=False)
+    backup_time = models.TimeField(default=time(2))
+    time_zone = models.CharField(max_length=64, default="UTC")
+    # One day is what the pages offer; the rules hold for any (Q4).
+    interval_days = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    starts_on = models.DateField(null=True)
+    next_run_at = models.DateTimeField(null=True)
+    keep_scheduled = models.PositiveSmallIntegerField(
+        "number of scheduled backups retained", default=7, validators=_KEPT
+    )
+    keep_manual = models.PositiveSmallIntegerField(
+        "number of manual backups retained", default=10, validators=_KEPT
+    )
+
+    objects = BackupPolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "backup policies"
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(
+                    keep_scheduled__range=(1, MOST_KEPT), keep_manual__range=(1, MOST_KEPT)
+                ),
+                name="kept_are_1_to_100",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_scheduled=False, next_run_at=None)
+                | Q(is_scheduled=True, next_run_at__isnull=False, starts_on__isnull=False),
+                name="scheduled_has_next_run",
+            ),
+        )
+        indexes = (models.Index(fields=["next_run_at"], name="policy_is_due"),)
+
+    def __str__(self) -> str:
+        return f"Settings of {self.resource}"
+
+    @classmethod
+    def of(cls, resource: Resource) -> BackupPolicy:
+        """The settings of a system; unsaved defaults, in its account's time zone, if none are."""
+        found = cls.objects.filter(resource=resource).first()
+        return found or cls(resource=resource, time_zone=resource.account.time_zone)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it runs, or None."""
+        if not self.is_scheduled or self.starts_on is None:
+            return None
+        return Schedule(self.backup_time, self.time_zone, self.starts_on, self.interval_days)

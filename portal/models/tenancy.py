@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -149,6 +150,12 @@ class Account(models.Model):
         max_length=100,
         blank=True,
         help_text="Cluster or region in which the account's machines live.",
+    )
+    # Raised or lowered by staff alone, on a support request (R016, R017).
+    publish_retention = models.PositiveSmallIntegerField(
+        "publish backups retained",
+        default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
