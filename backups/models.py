@@ -12,7 +12,6 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.schedule import Schedule
-
 from portal.models import Account, Infrastructure, Resource, Task, User
 
 
@@ -98,7 +97,7 @@ class Backup(models.Model):
         default=False, help_text="Sysprep has run in it: Windows sets itself up at its next start."
     )
     # Of the backup that serves as BYO Master Image, this is the additional one (R054).
-    original = models.ForeignKey("self", models.PROTECT, null=True, related_name="master_images")
+    original = models.ForeignKey("self", models.SET_NULL, null=True, related_name="master_images")
 
     objects = BackupQuerySet.as_manager()
 
@@ -139,7 +138,8 @@ class Backup(models.Model):
         """Whether its state allows it. What serves as master image is unmarked first (R055)."""
         if self.is_master_image:
             return False
-        return bool({self.Status.DELETING, self.Status.DELETED} & self.FOLLOWS[self.status])
+        may_go = self.Status.DELETING in self.FOLLOWS[self.status]
+        return may_go or self.status == self.Status.MISSED
 
     @property
     def may_pin(self) -> bool:

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import transaction
 
-from backups.models import Backup, IllegalTransition
+from backups.models import Backup, BackupPolicy, IllegalTransition
 from portal import engine
-from portal.audit import Actor, record
+from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import PowerState
 from portal.clouds.kinds import KINDS
 from portal.models import Resource, Task
@@ -25,6 +25,22 @@ class PowerOffNotAccepted(Refused):
     def __init__(self, resource: Resource) -> None:
         found = "is running" if resource.is_on else "may be running"
         super().__init__(f"{resource} {found}. Accept that it is powered off meanwhile.")
+
+
+class LimitReached(Refused):
+    """The system holds as many manual backups as its settings allow (R038)."""
+
+    def __init__(self, resource: Resource, held: int, limit: int) -> None:
+        has = f"{resource} has {held} manual backup{'s' if held != 1 else ''}; {limit} may be kept."
+        super().__init__(f"{has} Delete one, or raise the number in the settings.")
+
+
+def _require_room(resource: Resource) -> None:
+    """Refuse a manual backup over the cap (Q7): nothing is removed to make room (R038)."""
+    limit = BackupPolicy.of(resource).keep_manual
+    held = Backup.objects.filter(resource=resource).held_manually().count()
+    if held >= limit:
+        raise LimitReached(resource, held, limit)
 
 
 def estimate_minutes(size_bytes: int) -> tuple[int, int]:
@@ -100,6 +116,8 @@ def create_backup(
     _require_reachable(resource)
     if keep_running and not can_keep_running(resource):
         raise Refused(f"{resource} cannot be backed up while it runs.")
+    if type_ == Backup.Type.MANUAL:
+        _require_room(resource)
     if not keep_running:
         _require_consent(resource, may_power_off=may_power_off)
     backup = Backup(
@@ -164,13 +182,38 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
 
 
 @transaction.atomic
-def delete_backup(actor: Actor, backup: Backup) -> Task:
-    """Start removing a backup and everything of it at the cloud (R057)."""
-    resource, before = backup.resource, backup.status
+def delete_backup(actor: Actor, backup: Backup) -> Task | None:
+    """Start removing a backup and everything of it at the cloud (R057).
+
+    None: it was the entry of a run that was missed, of which there is nothing; it is off the list.
+    """
     if not backup.may_delete:
         raise Refused(not_deletable(backup))
+    if backup.status == Backup.Status.MISSED:
+        _leave(backup, Backup.Status.DELETED)
+        record(actor, "backup.delete", backup.resource, backup=str(backup.pk), name=backup.name)
+        return None
+    return _delete(actor, backup)
+
+
+@transaction.atomic
+def retire_backup(backup: Backup, cause: Backup) -> Task:
+    """Retention: remove what is over the number now that ``cause`` is there."""
+    return _delete(SYSTEM, backup, after=cause, origin=Task.Origin.SCHEDULE)
+
+
+def _delete(
+    actor: Actor, backup: Backup, *, after: Backup | None = None, origin: str | None = None
+) -> Task:
+    resource, before = backup.resource, backup.status
     if backup.task is None:
         raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
+    args = {
+        "backup": str(backup.pk),
+        "copy": backup.external_id,
+        "token": backup.task.token,
+        "status_before": before,
+    }
     task = engine.start(
         "delete_backup",
         title=f"Delete backup of {_label(resource)}",
@@ -179,23 +222,46 @@ def delete_backup(actor: Actor, backup: Backup) -> Task:
         cloud_account=resource.cloud_account,
         resource=resource,
         exclusive=True,
+        origin=origin,
         requested_by=actor.user,
-        args={
-            "backup": str(backup.pk),
-            "copy": backup.external_id,
-            "token": backup.task.token,
-            "status_before": before,
-        },
+        args=args | ({"after_backup": str(after.pk)} if after else {}),
     )
-    try:
-        backup.move_to(Backup.Status.DELETING)
-    except IllegalTransition as error:
-        raise Refused(f"“{backup}” has changed meanwhile. Reload the page.") from error
+    _leave(backup, Backup.Status.DELETING)
     record(
         actor, "backup.delete", resource, result="requested", backup=str(backup.pk),
-        name=backup.name, task=str(task.pk),
+        name=backup.name, task=str(task.pk), made_room_for=after.name if after else "",
     )  # fmt: skip
     return task
+
+
+def _leave(backup: Backup, status: str) -> None:
+    try:
+        backup.move_to(status)
+    except IllegalTransition as error:
+        raise Refused(f"“{backup}” has changed meanwhile. Reload the page.") from error
+
+
+@transaction.atomic
+def pin_backup(actor: Actor, backup: Backup) -> None:
+    """Keep a complete backup whatever the numbers say, until it is unpinned or deleted by hand."""
+    if not backup.may_pin:
+        raise Refused(f"“{backup}” cannot be pinned: it is {backup.get_status_display().lower()}.")
+    _set_pin(actor, backup, is_pinned=True)
+
+
+@transaction.atomic
+def unpin_backup(actor: Actor, backup: Backup) -> None:
+    """Let retention count a backup again; it goes at the earliest after the next one."""
+    _set_pin(actor, backup, is_pinned=False)
+
+
+def _set_pin(actor: Actor, backup: Backup, *, is_pinned: bool) -> None:
+    ready = Backup.objects.filter(pk=backup.pk, status=Backup.Status.READY)
+    if not ready.exclude(is_pinned=is_pinned).update(is_pinned=is_pinned):
+        raise Refused(f"“{backup}” has changed meanwhile. Reload the page.")
+    backup.is_pinned = is_pinned
+    action = "backup.pin" if is_pinned else "backup.unpin"
+    record(actor, action, backup.resource, backup=str(backup.pk), name=backup.name)
 
 
 def _label(resource: Resource) -> str:

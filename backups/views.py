@@ -155,6 +155,8 @@ def backup_delete(request: Request, backup: UUID) -> HttpResponse:
         task = services.delete_backup(Actor.of(request), found)
     except Refused as refusal:
         return _refused(request, panel, "backups/backup_delete.html", context, refusal)
+    if task is None:
+        return done(request, f"“{found}” is off the list.", panel.url)
     return done(request, _requested(panel, f"Deletion of “{found}”", task.pk), panel.url)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.utils import timezone
 
+from backups import retention
 from backups.models import Backup
 from portal import engine
 from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState
@@ -192,6 +193,7 @@ class CreateBackup(Workflow):
             description=backup.description,
             may_power_off=task.args["may_power_off"],
             keep_running=task.args.get("keep_running", False),
+            type_=backup.type,
         ).task
 
 
@@ -342,6 +344,10 @@ class DeleteBackup(Workflow):
         from backups import services  # services start workflows; the retry is the one way back
 
         return services.delete_backup(actor, Backup.objects.get(pk=task.args["backup"]))
+
+
+engine.after("create_backup", retention.trim_after)
+engine.after("delete_backup", retention.trim_on, however=True)
 
 
 def _tell(task: Task, level: str, title: str, body: str) -> None:

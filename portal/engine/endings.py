@@ -10,7 +10,11 @@ def write_ending(task: Task, workflow: Workflow) -> None:
     """Run the hooks of an ended task, in the transaction that writes its end."""
     if task.state == Task.State.DONE:
         workflow.done(task)
-        for follow in registry.following(task.kind):
-            follow(task)
     else:
         workflow.failed(task)
+
+
+def follow_ending(task: Task) -> None:
+    """Call what follows an ended task, once its row says so, in the same transaction."""
+    for follow in registry.following(task.kind, is_done=task.state == Task.State.DONE):
+        follow(task)

@@ -28,7 +28,7 @@ from portal.engine import claims
 from portal.engine.clock import Clock, SystemClock
 from portal.engine.connections import Connections
 from portal.engine.course import Course, Event, Reached
-from portal.engine.endings import write_ending
+from portal.engine.endings import follow_ending, write_ending
 from portal.engine.workflow import Job, Later, Step, registry
 from portal.models import Heartbeat, Task
 
@@ -227,6 +227,8 @@ class Runner:
         self._let_go_or_keep(task, now)
         if claims.checkpoint([task], self.owner):
             raise LeaseLost
+        if not task.is_active:
+            follow_ending(task)
 
     def _let_go_or_keep(self, task: Task, now: datetime) -> None:
         """Keep the lease while the next call can be made at once; let go of the rest."""

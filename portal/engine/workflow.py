@@ -113,24 +113,39 @@ class Workflow:
         raise KeyError(f"workflow {self.kind} has no step {name}")
 
 
+@dataclass(frozen=True)
+class Follower:
+    """What follows a kind of task; ``however`` it ends, or only when it is done."""
+
+    follow: Callable[[Task], None]
+    however: bool
+
+
 @dataclass
 class Registry:
     """Workflows by kind, and what other apps want to follow them with."""
 
     workflows: dict[str, Workflow] = field(default_factory=dict)
-    followers: dict[str, list[Callable[[Task], None]]] = field(default_factory=dict)
+    followers: dict[str, list[Follower]] = field(default_factory=dict)
 
     def register(self, workflow: type[Workflow]) -> type[Workflow]:
         """Make a kind of Task known. Use as a class decorator."""
         self.workflows[workflow.kind] = workflow()
         return workflow
 
-    def after(self, kind: str, follow: Callable[[Task], None]) -> None:
-        """Call ``follow(task)`` in the transaction in which a task of this kind is done."""
-        self.followers.setdefault(kind, []).append(follow)
+    def after(self, kind: str, follow: Callable[[Task], None], *, however: bool = False) -> None:
+        """Call ``follow(task)`` in the transaction in which a task of this kind is done.
 
-    def following(self, kind: str) -> Iterator[Callable[[Task], None]]:
-        yield from self.followers.get(kind, ())
+        With ``however``, also when it failed or was cancelled. The task has ended by then:
+        what it kept busy is free for another.
+        """
+        self.followers.setdefault(kind, []).append(Follower(follow, however))
+
+    def following(self, kind: str, *, is_done: bool) -> Iterator[Callable[[Task], None]]:
+        """Who follows a task of this kind after such an end, in order of registration."""
+        for follower in self.followers.get(kind, ()):
+            if is_done or follower.however:
+                yield follower.follow
 
 
 registry = Registry()
