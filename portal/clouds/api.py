@@ -187,6 +187,14 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """A working clone of a server: it lives as long as the task that made it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Mark:
     """Our mark on everything we make: strays are found by it, a lost catalogue is rebuilt.
 
@@ -247,6 +255,21 @@ class Cloud(Protocol):
 
     def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
         """Remove the copy made with this token (or known by id). None: it is not there."""
+
+    def ensure_clone(self, server_id: str, token: str, mark: Mark) -> Operation | Clone:
+        """Make a working clone of the server, marked, powered off. The server should be off."""
+
+    def ensure_generalized(self, clone_id: str, token: str) -> Operation | None:
+        """Start the clone, let its guest agent run sysprep and shut it down.
+
+        None: it is generalized, and off.
+        """
+
+    def ensure_clone_copy(self, clone_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make a lasting copy of a working clone: the one `ensure_no_copy` removes."""
+
+    def ensure_no_clone(self, token: str) -> Operation | None:
+        """Remove the working clone, whatever state it is in. None: it is not there."""
 
     def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
         """Set the server's present disks aside so that a restore can be undone. None: they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -22,12 +23,16 @@ class Kind:
     place: str = "address"
     # A copy of a running server is possible; it is as after a power cut.
     copies_running: bool = False
+    # Secrets without which no guest can be told to run sysprep; the cloud itself can where none.
+    agent: tuple[str, ...] = ()
     # Whether one cloud account reaches several sites, so that an account must name its own.
     has_regions: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "ahv": Kind("portal.clouds.ahv.driver:AhvCloud", ("user",), "password"),
+    "ahv": Kind(
+        "portal.clouds.ahv.driver:AhvCloud", ("user",), "password", agent=("agent_endpoint",)
+    ),
     "azure": Kind(
         "portal.clouds.azure.driver:AzureCloud",
         ("tenant", "subscription", "client_id", "authority"),
@@ -38,3 +43,8 @@ KINDS: dict[str, Kind] = {
         has_regions=True,
     ),
 }
+
+
+def can_generalize(kind: str, secrets: Mapping[str, str]) -> bool:
+    """Whether a clone of a server here can be generalized: a guest can be told to run sysprep."""
+    return all(secrets.get(name) for name in KINDS[kind].agent)
