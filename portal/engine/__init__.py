@@ -5,7 +5,7 @@ Apps use: `start`, `cancel`, `after`, `register`, and the parts of `workflow`.
 
 from __future__ import annotations
 
-from portal.engine.requests import Busy, acknowledge, cancel, start
+from portal.engine.requests import Busy, acknowledge, cancel, draft, start, start_many
 from portal.engine.workflow import Job, Later, Save, Step, Workflow, registry
 
 register = registry.register
@@ -21,7 +21,9 @@ __all__ = [
     "acknowledge",
     "after",
     "cancel",
+    "draft",
     "register",
     "registry",
     "start",
+    "start_many",
 ]
