@@ -10,4 +10,11 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the workflows known, and what moves on the pages."""
-        from backups import live, removal, workflows  # noqa: F401  # register
+        from backups import (  # noqa: F401  # register
+            live,
+            master_images,
+            publish,
+            removal,
+            scheduler,
+            workflows,
+        )

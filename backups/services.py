@@ -65,7 +65,8 @@ def can_keep_running(resource: Resource) -> bool:
     return KINDS[resource.account.infrastructure].copies_running
 
 
-def _args(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
+def args_of(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
+    """What every workflow that makes or restores a backup is told of it."""
     return {
         "server": resource.external_id,
         "account": str(resource.account_id),
@@ -76,7 +77,8 @@ def _args(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[st
     }
 
 
-def _require_reachable(resource: Resource) -> None:
+def require_reachable(resource: Resource) -> None:
+    """Refuse what is no server, or is not at its cloud account any more."""
     if not resource.is_server:
         raise Refused(f"{resource} is not a server.")
     if resource.is_missing:
@@ -86,7 +88,7 @@ def _require_reachable(resource: Resource) -> None:
         )
 
 
-def _require_consent(resource: Resource, *, may_power_off: bool) -> None:
+def require_consent(resource: Resource, *, may_power_off: bool) -> None:
     """Refuse unless the server is known to be off, or a person accepted that it will be (R021)."""
     if resource.power_state != PowerState.OFF and not may_power_off:
         raise PowerOffNotAccepted(resource)
@@ -113,13 +115,13 @@ def create_backup(
     PowerOffNotAccepted is raised unless the server is off, and one found running
     later is not touched.
     """
-    _require_reachable(resource)
+    require_reachable(resource)
     if keep_running and not can_keep_running(resource):
         raise Refused(f"{resource} cannot be backed up while it runs.")
     if type_ == Backup.Type.MANUAL:
         _require_room(resource)
     if not keep_running:
-        _require_consent(resource, may_power_off=may_power_off)
+        require_consent(resource, may_power_off=may_power_off)
     backup = Backup(
         resource=resource,
         name=name,
@@ -129,7 +131,7 @@ def create_backup(
     )
     task = engine.start(
         "create_backup",
-        title=f"Backup {_label(resource)}",
+        title=f"Backup {label_of(resource)}",
         subject=name,
         account=resource.account,
         cloud_account=resource.cloud_account,
@@ -139,7 +141,8 @@ def create_backup(
         maintenance=not keep_running,
         origin=origin,
         requested_by=actor.user,
-        args=_args(resource, backup, may_power_off=may_power_off) | {"keep_running": keep_running},
+        args=args_of(resource, backup, may_power_off=may_power_off)
+        | {"keep_running": keep_running},
     )
     backup.task = task
     backup.created_at = task.created_at
@@ -160,11 +163,11 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
     resource = backup.resource
     if not backup.may_restore:
         raise Refused(not_restorable(backup))
-    _require_reachable(resource)
-    _require_consent(resource, may_power_off=may_power_off)
+    require_reachable(resource)
+    require_consent(resource, may_power_off=may_power_off)
     task = engine.start(
         "restore_backup",
-        title=f"Restore {_label(resource)}",
+        title=f"Restore {label_of(resource)}",
         subject=backup.name,
         account=resource.account,
         cloud_account=resource.cloud_account,
@@ -172,7 +175,7 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
         exclusive=True,
         maintenance=True,
         requested_by=actor.user,
-        args=_args(resource, backup, may_power_off=may_power_off) | {"copy": backup.external_id},
+        args=args_of(resource, backup, may_power_off=may_power_off) | {"copy": backup.external_id},
     )
     record(
         actor, "backup.restore", resource, result="requested", backup=str(backup.pk),
@@ -216,7 +219,7 @@ def _delete(
     }
     task = engine.start(
         "delete_backup",
-        title=f"Delete backup of {_label(resource)}",
+        title=f"Delete backup of {label_of(resource)}",
         subject=backup.name,
         account=resource.account,
         cloud_account=resource.cloud_account,
@@ -264,6 +267,6 @@ def _set_pin(actor: Actor, backup: Backup, *, is_pinned: bool) -> None:
     record(actor, action, backup.resource, backup=str(backup.pk), name=backup.name)
 
 
-def _label(resource: Resource) -> str:
+def label_of(resource: Resource) -> str:
     """How a task's title names the resource: an account has one Sandbox, but many servers."""
     return "Sandbox" if resource.kind == Resource.Kind.SANDBOX else resource.name

@@ -32,7 +32,8 @@ def _was_on(args: Learned, memory: Learned) -> bool:
     return bool(memory.get("power") == PowerState.ON and not args.get("keep_running"))
 
 
-def _mark(job: Job) -> Mark:
+def mark_of(job: Job) -> Mark:
+    """The mark on what the task makes at the cloud."""
     args = job.args
     return Mark(args["account"], args["resource"], args["backup"], job.token, args["type"])
 
@@ -111,11 +112,16 @@ AWAIT_GUEST = Step(
 POWER_BACK = Step("power_back", "Power on again", _power_on, when=_was_on, save=_note_power("on"))
 
 
+def _ran_on(task: Task) -> bool:
+    """Whether the server was running and was let run."""
+    return bool(task.args.get("keep_running") and task.memory["power"] == PowerState.ON)
+
+
 # Backup
 
 
 def _copy(job: Job) -> Operation | Learned:
-    answer = job.cloud.ensure_copy(job.args["server"], job.token, _mark(job))
+    answer = job.cloud.ensure_copy(job.args["server"], job.token, mark_of(job))
     if isinstance(answer, Copy):
         return {"copy": answer.id}
     return answer
@@ -137,22 +143,26 @@ def _remove_copy(job: Job) -> Operation | None:
     return job.cloud.ensure_no_copy(job.token)
 
 
+CHECK = Step("check", "Check the copy", _check_copy)
+REMOVE_COPY = Step("remove_copy", "Remove the incomplete copy", _remove_copy)
+
+
 @engine.register
 class CreateBackup(Workflow):
     """Shut down, copy the disk, switch on again, check the copy."""
 
     kind = "create_backup"
-    steps: ClassVar = (
+    steps: ClassVar[tuple[Step, ...]] = (
         LOOK,
         SHUT_DOWN,
         POWER_OFF,
         Step("copy", "Copy the disk", _copy, weight=6),
         POWER_ON,
-        Step("check", "Check the copy", _check_copy),
+        CHECK,
     )
-    cleanup: ClassVar = (
+    cleanup: ClassVar[tuple[Step, ...]] = (
         AWAIT_GUEST,
-        Step("remove_copy", "Remove the incomplete copy", _remove_copy),
+        REMOVE_COPY,
         POWER_BACK,
     )
 
@@ -164,9 +174,7 @@ class CreateBackup(Workflow):
             completed_at=timezone.now(),
             size_bytes=task.memory["size"],
             external_id=task.memory["copy"],
-            is_crash_consistent=bool(
-                task.args.get("keep_running") and task.memory["power"] == PowerState.ON
-            ),
+            is_crash_consistent=backup.is_crash_consistent or _ran_on(task),
         )
         _tell(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
 
@@ -212,7 +220,7 @@ def _look_at_both(job: Job) -> Learned:
 
 
 def _set_aside(job: Job) -> Operation | None:
-    return job.cloud.ensure_undo(job.args["server"], job.token, _mark(job))
+    return job.cloud.ensure_undo(job.args["server"], job.token, mark_of(job))
 
 
 def _swap(job: Job) -> Operation | None:
@@ -252,7 +260,7 @@ class RestoreBackup(Workflow):
     """Put clones of the backup's disks in place of the server's; keep the old ones to the end."""
 
     kind = "restore_backup"
-    steps: ClassVar = (
+    steps: ClassVar[tuple[Step, ...]] = (
         Step("look", "Check the server and the backup", _look_at_both, save=_save_look),
         SHUT_DOWN,
         POWER_OFF,
@@ -261,7 +269,7 @@ class RestoreBackup(Workflow):
         POWER_ON,
         Step("drop", "Drop the old disk", _drop_undo, is_committed=True),
     )
-    cleanup: ClassVar = (
+    cleanup: ClassVar[tuple[Step, ...]] = (
         AWAIT_GUEST,
         Step("stop_for_undo", "Power off", _stop_for_undo),
         Step("put_back", "Put the old disk back", _put_back),
@@ -323,8 +331,10 @@ class DeleteBackup(Workflow):
     """Remove the copy. Once begun it cannot be cancelled: half a deletion is none."""
 
     kind = "delete_backup"
-    steps: ClassVar = (Step("remove", "Remove the copy", _remove, is_committed=True),)
-    cleanup: ClassVar = (Step("look", "Look what is left", _look_what_is_left),)
+    steps: ClassVar[tuple[Step, ...]] = (
+        Step("remove", "Remove the copy", _remove, is_committed=True),
+    )
+    cleanup: ClassVar[tuple[Step, ...]] = (Step("look", "Look what is left", _look_what_is_left),)
     deadline = timedelta(minutes=30)
 
     def done(self, task: Task) -> None:
