@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.schedule import Schedule
+from portal.engine import clock
 from portal.models import Account, Infrastructure, Resource, Task, User
 
 
@@ -118,7 +119,7 @@ class Backup(models.Model):
         """Change the status if nobody changed it first; raise IllegalTransition otherwise."""
         if status not in self.FOLLOWS[self.status]:
             raise IllegalTransition(f"{self.status} -> {status}")
-        changes |= {"status": status, "status_changed_at": timezone.now()}
+        changes |= {"status": status, "status_changed_at": clock.now()}
         if not Backup.objects.filter(pk=self.pk, status=self.status).update(**changes):
             raise IllegalTransition(f"backup {self.pk} left {self.status} meanwhile")
         for name, value in changes.items():

@@ -10,12 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.utils import timezone
 
 from backups.models import Backup, BackupPolicy
 from backups.retention import surplus
 from backups.schedule import Schedule
 from portal.audit import Actor, record
+from portal.engine import clock
 from portal.models import Resource
 
 _DAY = timedelta(days=1)
@@ -81,7 +81,7 @@ def save_policy(actor: Actor, resource: Resource, wanted: Wanted) -> BackupPolic
     before = present(policy) if locked else None
     if before == wanted:
         return policy
-    starts_on, next_run_at = _course(policy, wanted, timezone.now())
+    starts_on, next_run_at = _course(policy, wanted, clock.now())
     policy.starts_on, policy.next_run_at = starts_on, next_run_at
     for name, value in asdict(wanted).items():
         setattr(policy, name, value)

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.db import transaction
-from django.utils import timezone
 
 from backups import retention, services
 from backups.models import Backup
@@ -30,6 +29,7 @@ from portal import engine
 from portal.audit import Actor, record
 from portal.clouds.api import Clone, Copy, Operation
 from portal.clouds.kinds import can_generalize
+from portal.engine import clock
 from portal.engine.workflow import Job, Learned, Step
 from portal.models import Resource, Task
 from portal.refusals import Refused
@@ -62,7 +62,7 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
         raise Refused(hindrance)
     services.require_reachable(sandbox)
     services.require_consent(sandbox, may_power_off=may_power_off)
-    account, now = sandbox.account, timezone.now()
+    account, now = sandbox.account, clock.now()
     backup = Backup(
         resource=sandbox,
         name=f"Publish {now.astimezone(account.zone):%d %b %Y, %H:%M}".replace(" 0", " "),

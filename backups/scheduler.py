@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from backups import services
 from backups.models import Backup, BackupPolicy, BackupPolicyQuerySet
 from portal import engine
+from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.models import Account, Notification, Task
 from portal.notify import tell
@@ -50,7 +50,7 @@ class Turn:
 @every_minute
 def run_due() -> None:
     """Start what is due. Safe to call at any time, from any number of processes."""
-    start_due(timezone.now())
+    start_due(clock.now())
 
 
 def start_due(now: datetime) -> int:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from django.utils import timezone
-
 from backups import retention
 from backups.models import Backup
 from portal import engine
 from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState
+from portal.engine import clock
 from portal.engine.workflow import Job, Later, Learned, Step, Workflow
 from portal.models import Infrastructure, Notification, Resource, Task
 from portal.notify import tell
@@ -76,7 +75,7 @@ def _await_guest(job: Job) -> None:
 def _note_power(state: str) -> engine.Save:
     def save(task: Task, learned: Learned) -> Learned:
         """Mirror the power state while the task holds the server."""
-        now = timezone.now()
+        now = clock.now()
         resources = Resource.objects.filter(tasks=task)
         resources.exclude(power_state=state).update(power_state=state, power_changed_at=now)
         return learned
@@ -171,7 +170,7 @@ class CreateBackup(Workflow):
         backup = Backup.objects.get(task=task)
         backup.move_to(
             Backup.Status.READY,
-            completed_at=timezone.now(),
+            completed_at=clock.now(),
             size_bytes=task.memory["size"],
             external_id=task.memory["copy"],
             is_crash_consistent=backup.is_crash_consistent or _ran_on(task),

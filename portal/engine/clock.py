@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Protocol
 
@@ -33,3 +36,22 @@ class SystemClock:
         seconds = (until - self.now()).total_seconds()
         if seconds > 0:
             self._never.wait(min(seconds, LOOK_SECONDS))
+
+
+_passed: ContextVar[Clock | None] = ContextVar("clock", default=None)
+
+
+def now() -> datetime:
+    """Return the time by the clock in use, the system's own unless `using` says otherwise."""
+    clock = _passed.get()
+    return clock.now() if clock else timezone.now()
+
+
+@contextmanager
+def using(clock: Clock) -> Iterator[None]:
+    """Let what a block starts and writes down go by this clock, as a runner's hooks do."""
+    token = _passed.set(clock)
+    try:
+        yield
+    finally:
+        _passed.reset(token)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
+from portal.engine import clock
 from portal.engine.wake import wake_worker
 from portal.engine.workflow import registry
 from portal.models import Task
@@ -68,7 +68,7 @@ def start(
     """
     task = draft(
         kind,
-        timezone.now(),
+        clock.now(),
         title=title,
         subject=subject,
         account=account,
@@ -95,7 +95,7 @@ def cancel(task: Task) -> None:
     """Ask a task to stop and clean up. Raises Refused when it has ended or can no longer stop."""
     if not registry.workflows[task.kind].may_cancel(task):
         raise Refused("This task can no longer be cancelled; it is about to finish.")
-    now = timezone.now()
+    now = clock.now()
     with transaction.atomic():
         asked = (
             Task.objects.filter(pk=task.pk, state__in=[Task.State.QUEUED, Task.State.RUNNING])
@@ -113,7 +113,7 @@ def acknowledge(task: Task) -> None:
     acknowledged = (
         Task.objects.filter(pk=task.pk, acknowledged_at=None)
         .exclude(state__in=Task.ACTIVE)
-        .update(acknowledged_at=timezone.now())
+        .update(acknowledged_at=clock.now())
     )
     if not acknowledged and task.is_active:
         raise Refused("A task that is still under way stays in the widget.")

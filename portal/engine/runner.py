@@ -25,7 +25,7 @@ from django.db import transaction
 
 from portal.clouds.api import Cloud, CloudError, Operation, Progress
 from portal.engine import claims
-from portal.engine.clock import Clock, SystemClock
+from portal.engine.clock import Clock, SystemClock, using
 from portal.engine.connections import Connections
 from portal.engine.course import Course, Event, Reached
 from portal.engine.endings import follow_ending, write_ending
@@ -68,7 +68,8 @@ class Runner:
     def run(self, *, seconds: float) -> bool:
         """Work for at most ``seconds``; return whether tasks are left that have not ended."""
         until = self.clock.now() + timedelta(seconds=seconds)
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="cloud") as self.pool:
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cloud")
+        with using(self.clock), pool as self.pool:
             try:
                 while self._turn(until):
                     pass
