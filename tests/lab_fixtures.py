@@ -56,6 +56,8 @@ def empty_lab(lab: Lab) -> None:
     access.assign_default(lab.azure)
     lab.azure.locks.clear()
     lab.azure.limits = type(lab.azure.limits)()
+    lab.azure.guests = type(lab.azure.guests)()
+    lab.azure.nics.clear()
     lab.faults.clear()
     lab.calls.clear()
     for each in (lab.azure.vms, lab.azure.disks, lab.azure.snapshots, lab.azure.operations):

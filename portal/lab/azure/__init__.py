@@ -8,6 +8,7 @@ from portal.lab.azure.cloud import AzureCloud
 from portal.lab.azure import (  # isort: skip
     control_rules,
     disks,
+    guests,
     limits,
     network,
     operations,
@@ -20,6 +21,6 @@ from portal.lab.azure import (  # isort: skip
 )
 
 __all__ = [
-    "AzureCloud", "control_rules", "disks", "limits", "network", "operations", "power", "skus",
-    "snapshots", "system", "tokens", "vms",
+    "AzureCloud", "control_rules", "disks", "guests", "limits", "network", "operations", "power",
+    "skus", "snapshots", "system", "tokens", "vms",
 ]  # fmt: skip

@@ -20,8 +20,10 @@ from portal.lab.azure.model import (
     Bucket,
     Dialect,
     Disk,
+    Guests,
     Limits,
     Lock,
+    Nic,
     Operation,
     Resource,
     Snapshot,
@@ -46,6 +48,12 @@ def resource_id(group: str, kind: str, name: str, subscription: str = SUBSCRIPTI
     return f"{base}/providers/{COMPUTE}/{kind}/{name}"
 
 
+def network_id(group: str, path: str) -> str:
+    """Return the id of a card, or of a part of a network."""
+    base = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}"
+    return f"{base}/providers/Microsoft.Network/{path}"
+
+
 class AzureCloud:
     """The state of the emulated Azure. Tests and the seed may change it directly."""
 
@@ -56,12 +64,14 @@ class AzureCloud:
         "snapshots": Snapshot,
         "operations": Operation,
         "locks": Lock,
+        "nics": Nic,
     }
     SINGLE: ClassVar[dict[str, type]] = {
         "access": Access,
         "limits": Limits,
         "timing": Timing,
         "dialect": Dialect,
+        "guests": Guests,
     }
 
     def __init__(self, name: str, lab: Lab) -> None:
@@ -72,6 +82,7 @@ class AzureCloud:
         self.snapshots: dict[str, Snapshot] = {}
         self.operations: dict[str, Operation] = {}
         self.locks: dict[str, Lock] = {}
+        self.nics: dict[str, Nic] = {}
         self.access = Access()
         self.access.assignments.append(
             Assignment(f"/subscriptions/{SUBSCRIPTION}", list(LEAST_PRIVILEGE))
@@ -79,6 +90,7 @@ class AzureCloud:
         self.limits = Limits()
         self.timing = Timing()
         self.dialect = Dialect()
+        self.guests = Guests()
         # Set while a call is handled whose operation the lab was told to let fail, or to forget.
         self.doom = ""
         self.forgets = False
@@ -106,9 +118,9 @@ class AzureCloud:
         vm = Vm(
             resource_id(group, "virtualMachines", name), name, location, dict(tags or {}),
             list(zones), self.now, size=size, power=power, shutdown_seconds=shutdown_seconds,
-            nic=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/"
-                f"Microsoft.Network/networkInterfaces/{name}-nic",
+            nic=network_id(group, f"networkInterfaces/{name}-nic"),
         )  # fmt: skip
+        self.add_nic(vm)
         os_disk = self.add_disk(
             f"{name}_OsDisk", size_gb=size_gb, content=content or f"{name}@initial",
             location=location, group=group, os_type=os_type, zones=zones,
@@ -123,6 +135,16 @@ class AzureCloud:
             vm.data_disks.append(Attachment(made.name, made.id, "Attach", lun))
         self.vms[vm.id.lower()] = vm
         return vm
+
+    def add_nic(self, vm: Vm, subnet: str = "", security_group: str = "") -> Nic:
+        """Make the card that a VM refers to."""
+        usual = network_id(vm.id.split("/")[4], "virtualNetworks/vdi/subnets/desktops")
+        nic = Nic(
+            vm.nic, vm.nic.rpartition("/")[2], vm.location, created_at=self.now,
+            subnet=subnet or usual, security_group=security_group, vm=vm.id,
+        )  # fmt: skip
+        self.nics[nic.id.lower()] = nic
+        return nic
 
     def add_disk(
         self, name: str, *, size_gb: int = 10, content: str | None = None,
@@ -225,6 +247,9 @@ class AzureCloud:
 
     def come_due(self, due: Due) -> None:
         """Live through one entry of the agenda."""
+        if due.kind in EVENTS:
+            EVENTS[due.kind](self, due.key)
+            return
         operation = self.operations.get(due.key)
         if operation is None:
             return
@@ -266,6 +291,11 @@ class AzureCloud:
                 self.lab.agenda.add(operation.due_at, self.name, "operation", operation.id)
             else:
                 self._plan_purge(operation)
+        for vm in self.vms.values():
+            if vm.sysprep_at:
+                self.lab.agenda.add(vm.sysprep_at, self.name, "sysprep", vm.id)
+            if vm.nic and vm.nic.lower() not in self.nics:  # a state file of an earlier release
+                self.add_nic(vm)
 
 
 Step = Callable[[AzureCloud, Operation], None]
@@ -274,6 +304,8 @@ STEPS: dict[str, Step] = {}
 # Those that make their target: one that fails leaves it behind as a failed one.
 CREATIONS = frozenset({"disk_put", "snapshot_put", "vm_put"})
 UNDO: dict[str, Step] = {}
+# What happens in guests, by the kind of its entry in the agenda; told the id of the machine.
+EVENTS: dict[str, Callable[[AzureCloud, str], None]] = {}
 
 
 def _nothing(cloud: AzureCloud, operation: Operation) -> None:

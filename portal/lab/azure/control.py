@@ -36,6 +36,7 @@ def state_show(cloud: AzureCloud, request: Request) -> Answer:
         "cut_links": sorted(sorted(pair) for pair in cloud.lab.cut_links),
         "dialect": asdict(cloud.dialect),
         "timing": asdict(cloud.timing),
+        "guests": asdict(cloud.guests),
     })  # fmt: skip
 
 
@@ -99,8 +100,9 @@ def vm_show(cloud: AzureCloud, request: Request) -> Answer:
 
 @CONTROL("DELETE", "/vms/{name}")
 def vm_delete(cloud: AzureCloud, request: Request) -> Answer:
-    """Gone at once, without an operation; its disks stay."""
+    """Gone at once, without an operation; its disks stay, its card does not."""
     vm = cloud.vms.pop(_named(cloud.vms, request).id.lower())
+    cloud.nics.pop(vm.nic.lower(), None)
     for each in vm.attachments:
         if (disk := cloud.disks.get(each.disk_id.lower())) is not None:
             disk.managed_by = ""
@@ -115,6 +117,12 @@ def guest_set(cloud: AzureCloud, request: Request) -> Answer:
         raise Refusal("shutdown_seconds is a number, 0 or more", 400)
     _named(cloud.vms, request).shutdown_seconds = given
     return DONE
+
+
+@CONTROL("POST", "/guests")
+def guests_set(cloud: AzureCloud, request: Request) -> Answer:
+    """The fields of ``Guests``: what all guests do from now on."""
+    return change(cloud.guests, request)
 
 
 @CONTROL("GET", "/vms/{name}/content")

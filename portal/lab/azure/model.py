@@ -19,7 +19,8 @@ OTHER_SUBSCRIPTION = "44444444-4444-4444-8444-444444444444"
 GROUP = "rg-research-vdi"
 REGIONS = ("westeurope", "northeurope")
 
-# The least a role must allow for discovery, backup, replication and restore (reference 7.11).
+# The least a role must allow for discovery, backup, replication, restore and publishing
+# (reference 7.11).
 LEAST_PRIVILEGE = (
     "Microsoft.Resources/subscriptions/resourceGroups/read",
     "Microsoft.Compute/virtualMachines/read",
@@ -41,6 +42,12 @@ LEAST_PRIVILEGE = (
     "Microsoft.Compute/virtualMachines/start/action",
     "Microsoft.Compute/virtualMachines/powerOff/action",
     "Microsoft.Network/networkInterfaces/join/action",
+    "Microsoft.Compute/virtualMachines/delete",
+    "Microsoft.Compute/virtualMachines/runCommand/action",
+    "Microsoft.Compute/virtualMachines/generalize/action",
+    "Microsoft.Network/networkInterfaces/read",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "Microsoft.Network/networkSecurityGroups/join/action",
     "Microsoft.Authorization/locks/read",
     "Microsoft.Authorization/permissions/read",
 )
@@ -124,7 +131,10 @@ class Attachment:
 
 @dataclass(eq=False)
 class Vm(Resource):
-    """A virtual machine. ``shutdown_seconds`` is what its guest takes to go down."""
+    """A virtual machine. ``shutdown_seconds`` is what its guest takes to go down.
+
+    Its guest has run since ``on_since``; sysprep in it ends at ``sysprep_at``, 0 when none runs.
+    """
 
     size: str = "Standard_D2s_v5"
     power: str = "running"
@@ -134,11 +144,36 @@ class Vm(Resource):
     is_generalized: bool = False
     shutdown_seconds: float = 20
     nic: str = ""
+    nic_delete_option: str = "Detach"
+    on_since: int = 0
+    sysprep_at: int = 0
 
     @property
     def attachments(self) -> list[Attachment]:
         """OS disk first."""
         return [self.os_disk, *self.data_disks]
+
+
+@dataclass(eq=False)
+class Nic(Resource):
+    """A network card; ``vm`` is the id of the machine that holds it."""
+
+    subnet: str = ""
+    security_group: str = ""
+    vm: str = ""
+
+
+@dataclass
+class Guests:
+    """What the guests of all machines do.
+
+    ``agent``: "ready" after a while, or "never". ``sysprep``: "ends" by shutting down, "fails"
+    at once with ``detail``, or "hangs".
+    """
+
+    agent: str = "ready"
+    sysprep: str = "ends"
+    detail: str = "SYSPRP Package Contoso.Notes was installed for a user."
 
 
 @dataclass(eq=False)
@@ -236,6 +271,10 @@ class Timing:
     start_seconds: float = 20
     power_off_seconds: float = 5
     update_seconds: float = 4
+    # From power to an agent that is ready; a run command; sysprep until it shuts the guest down.
+    agent_seconds: float = 25
+    command_seconds: float = 10
+    sysprep_seconds: float = 60
     copy_seconds_per_gib: float = 1
     # What a copy sends, as a part of the whole, when the region has an earlier one of the disk.
     delta: float = 0.1

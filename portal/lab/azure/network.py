@@ -12,6 +12,7 @@ from portal.lab.routing import Answer, Request
 
 if TYPE_CHECKING:
     from portal.lab.azure.cloud import AzureCloud
+    from portal.lab.azure.model import Nic
 
 _NICS = "providers/Microsoft.Network/networkInterfaces"
 _ADDRESSES = "providers/Microsoft.Network/publicIPAddresses"
@@ -19,31 +20,35 @@ _READ = "Microsoft.Network/networkInterfaces/read"
 
 
 def _cards(cloud: AzureCloud, scope: str) -> Iterator[dict[str, Any]]:
-    """The cards at a scope: there is one for each VM that says so."""
-    for place, vm in enumerate(cloud.vms.values()):
-        if vm.nic and f"{vm.nic}/".lower().startswith(f"{scope}/".lower()):
+    """The cards at a scope: those of VMs, and those that VMs have left behind."""
+    for place, nic in enumerate(cloud.nics.values()):
+        if f"{nic.id}/".lower().startswith(f"{scope}/".lower()):
+            properties: dict[str, Any] = {
+                "provisioningState": "Succeeded",
+                "ipConfigurations": [_address(nic, place)],
+                "primary": True,
+            }
+            if nic.vm:
+                properties["virtualMachine"] = {"id": nic.vm}
+            if nic.security_group:
+                properties["networkSecurityGroup"] = {"id": nic.security_group}
             yield {
-                "id": vm.nic,
-                "name": vm.nic.rpartition("/")[2],
+                "id": nic.id,
+                "name": nic.name,
                 "type": "Microsoft.Network/networkInterfaces",
-                "location": vm.location,
-                "properties": {
-                    "provisioningState": "Succeeded",
-                    "ipConfigurations": [_address(vm.nic, place)],
-                    "virtualMachine": {"id": vm.id},
-                    "primary": True,
-                },
+                "location": nic.location,
+                "properties": properties,
             }
 
 
-def _address(nic: str, place: int) -> dict[str, Any]:
+def _address(nic: Nic, place: int) -> dict[str, Any]:
     address = f"10.30.{place // 250}.{place % 250 + 4}"
     properties = {
         "provisioningState": "Succeeded", "privateIPAddress": address,
-        "privateIPAllocationMethod": "Dynamic", "primary": True,
+        "privateIPAllocationMethod": "Dynamic", "primary": True, "subnet": {"id": nic.subnet},
     }  # fmt: skip
     name = "ipconfig1"
-    return {"id": f"{nic}/ipConfigurations/{name}", "name": name, "properties": properties}
+    return {"id": f"{nic.id}/ipConfigurations/{name}", "name": name, "properties": properties}
 
 
 @arm("GET", f"{GROUP_PATH}/{_NICS}/{{name}}", _READ)

@@ -55,6 +55,8 @@ def _turn(cloud: AzureCloud, request: Request, seconds: float, meanwhile: str, t
     )  # fmt: skip
     if vm.power != then:
         vm.power = meanwhile
+    if vm.power != "running":  # what ran in the guest ends
+        vm.sysprep_at = 0
     return operations.accepted(cloud, operation, request)
 
 
@@ -63,6 +65,8 @@ def _finish(cloud: AzureCloud, operation: Operation) -> None:
     if operation.params["before"] in _DOWN and operation.params["then"] == "running":
         skus.require_capacity(cloud, vm)
     vm.power = operation.params["then"]
+    if vm.power == "running":
+        vm.on_since = cloud.now
 
 
 def _undo(cloud: AzureCloud, operation: Operation) -> None:

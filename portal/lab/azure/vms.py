@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from portal.lab.azure import bodies, limits, operations, skus, wire
+from portal.lab.azure import bodies, cards, limits, operations, skus, wire
 from portal.lab.azure.access import require_vm_links
 from portal.lab.azure.cloud import STEPS, UNDO, AzureCloud, resource_id
 from portal.lab.azure.model import Attachment, Disk, Operation, Vm
@@ -17,6 +17,8 @@ _PATH = f"{SUBSCRIPTION_PATH}/providers/Microsoft.Compute/virtualMachines"
 _VM = "virtualMachines/{name}"
 # The first update of a VM takes effect when its operation ends; others of its kind wait.
 _COLLECTION = "operations"
+# Of a new one, kept and shown as they were given.
+KEPT = ("licenseType", "securityProfile")
 
 
 @arm("GET", _PATH, "Microsoft.Compute/virtualMachines/read")
@@ -32,7 +34,7 @@ def vm_list_group(cloud: AzureCloud, request: Request) -> Answer:
 
 def _list(cloud: AzureCloud, request: Request, found: list[Vm]) -> Answer:
     if request.flag("statusOnly"):
-        return wire.page(cloud, request, (wire.vm_status(each) for each in found))
+        return wire.page(cloud, request, (wire.vm_status(cloud, each) for each in found))
     with_view = _wants_view(request)
     return wire.page(cloud, request, (wire.vm(cloud, each, with_view=with_view) for each in found))
 
@@ -49,7 +51,7 @@ def vm_show(cloud: AzureCloud, request: Request) -> Answer:
 
 @compute("GET", f"{_VM}/instanceView", "virtualMachines/instanceView/read")
 def vm_instance_view(cloud: AzureCloud, request: Request) -> Answer:
-    return Answer(wire.instance_view(cloud.vm(_id(request))))
+    return Answer(wire.instance_view(cloud, cloud.vm(_id(request))))
 
 
 @compute("PUT", _VM, "virtualMachines/write")
@@ -65,17 +67,18 @@ def vm_put(cloud: AzureCloud, request: Request) -> Answer:
     vm.size = str(bodies.part(properties, "hardwareProfile").get("vmSize") or vm.size)
     skus.require_size(cloud, vm)
     limits.require_cores(cloud, vm)
-    for card in bodies.items(bodies.part(properties, "networkProfile"), "networkInterfaces")[:1]:
-        vm.nic = str(card.get("id") or "")
+    subnet, group = cards.read(cloud, vm, bodies.part(properties, "networkProfile"))
     given = bodies.part(properties, "storageProfile", "osDisk")
     if given.get("createOption") != "Attach":
         raise invalid("The lab makes VMs from an attached OS disk only.", "osDisk.createOption")
     disk = _wanted_disk(cloud, given)
     require_vm_links(cloud, vm, [disk.id])
     _require_usable(cloud, vm, disk)
+    vm.other = {key: properties[key] for key in KEPT if key in properties}
     vm.os_disk = Attachment(disk.name, disk.id, "Attach")
     disk.managed_by, vm.power = vm.id, "starting"
     cloud.vms[vm.id.lower()] = vm
+    cards.hold(cloud, vm, subnet, group)
     seconds = cloud.timing.start_seconds
     operation = cloud.begin(
         "vm_put", "PUT", vm, seconds, _COLLECTION, said=operations.said(request)
@@ -84,7 +87,9 @@ def vm_put(cloud: AzureCloud, request: Request) -> Answer:
 
 
 def _finish_put(cloud: AzureCloud, operation: Operation) -> None:
-    cloud.vm(operation.target).power = "running"
+    vm = cloud.vm(operation.target)
+    skus.require_capacity(cloud, vm)
+    vm.power, vm.on_since = "running", cloud.now
 
 
 def _forget_put(cloud: AzureCloud, operation: Operation) -> None:
@@ -255,8 +260,9 @@ def vm_delete(cloud: AzureCloud, request: Request) -> Answer:
 
 
 def _finish_delete(cloud: AzureCloud, operation: Operation) -> None:
-    """Disks stay, unless their attachment says otherwise."""
+    """Disks and card stay, unless they were given otherwise."""
     vm = cloud.vms.pop(cloud.vm(operation.target).id.lower())
+    cards.release(cloud, vm)
     for each in vm.attachments:
         if (disk := cloud.disks.get(each.disk_id.lower())) is not None:
             disk.managed_by = ""

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from portal.lab.azure.model import GIB, Attachment, Disk, Resource, Snapshot, Vm
 from portal.lab.azure.refusals import invalid
-from portal.lab.clock import from_usecs
+from portal.lab.clock import SECOND, from_usecs
 from portal.lab.routing import Answer, Request
 
 if TYPE_CHECKING:
@@ -54,23 +54,48 @@ def vm(cloud: AzureCloud, found: Vm, *, with_view: bool = False) -> dict[str, An
             "osDisk": _os_disk(cloud, found),
             "dataDisks": [_attachment(cloud, each) for each in found.data_disks],
         },
-        "networkProfile": {"networkInterfaces": [{"id": found.nic}] if found.nic else []},
+        "networkProfile": {"networkInterfaces": [_card(found)] if found.nic else []},
         "timeCreated": from_usecs(found.created_at).isoformat(),
+        **found.other,
     }
     if with_view:
-        properties["instanceView"] = instance_view(found)
+        properties["instanceView"] = instance_view(cloud, found)
     return shown | {"properties": properties}
 
 
-def vm_status(found: Vm) -> dict[str, Any]:
+def _card(found: Vm) -> dict[str, Any]:
+    said = {"primary": True, "deleteOption": found.nic_delete_option}
+    return {"id": found.nic, "properties": said}
+
+
+def vm_status(cloud: AzureCloud, found: Vm) -> dict[str, Any]:
     """A VM in a list with ``statusOnly``: what it runs as, and nothing of its storage."""
     properties = {"vmId": found.vm_id, "provisioningState": found.provisioning}
-    view = {"instanceView": instance_view(found)}
+    view = {"instanceView": instance_view(cloud, found)}
     return _head(found, "virtualMachines") | {"properties": properties | view}
 
 
-def instance_view(found: Vm) -> dict[str, Any]:
-    """Provisioning and power, as statuses."""
+def is_agent_ready(cloud: AzureCloud, found: Vm) -> bool:
+    """Whether the guest has booted and its agent answers."""
+    ready_at = found.on_since + int(cloud.timing.agent_seconds * SECOND)
+    # One that was never started here has run for ever.
+    has_booted = not found.on_since or cloud.now >= ready_at
+    return cloud.guests.agent == "ready" and found.power == "running" and has_booted
+
+
+def _agent(cloud: AzureCloud, found: Vm) -> dict[str, Any]:
+    is_ready = is_agent_ready(cloud, found)
+    status = {
+        "code": f"ProvisioningState/{'succeeded' if is_ready else 'Unavailable'}",
+        "level": "Info" if is_ready else "Warning",
+        "displayStatus": "Ready" if is_ready else "Not Ready",
+        "time": from_usecs(cloud.now).isoformat(),
+    }
+    return {"vmAgentVersion": "2.7.41491.1172" if is_ready else "Unknown", "statuses": [status]}
+
+
+def instance_view(cloud: AzureCloud, found: Vm) -> dict[str, Any]:
+    """Provisioning and power, as statuses; of a running one also its guest's agent."""
     provisioning = {
         "code": f"ProvisioningState/{found.provisioning.lower()}",
         "level": "Info",
@@ -82,7 +107,8 @@ def instance_view(found: Vm) -> dict[str, Any]:
         statuses.append(generalized | {"displayStatus": "VM generalized"})
     power = {"code": f"PowerState/{found.power}", "level": "Info"}
     statuses.append(power | {"displayStatus": DISPLAY[found.power]})
-    return {"statuses": statuses}
+    agent = {"vmAgent": _agent(cloud, found)} if found.power == "running" else {}
+    return {"statuses": statuses} | agent
 
 
 def _attachment(cloud: AzureCloud, each: Attachment) -> dict[str, Any]:

@@ -97,6 +97,8 @@ def _of_vms() -> Iterator[Rule]:
     for verb in ("start", "poweroff", "deallocate", "restart"):
         yield Rule("POST", f"{one}/{verb}", {200: None, 202: None})
     yield Rule("POST", f"{one}/generalize", {200: None})
+    command = _REQUESTS.reference(models.RunCommandInput)
+    yield Rule("POST", f"{one}/runcommand", {200: None, 202: None}, command)
     disks = {200: _answer(models.StorageProfile), 202: None}
     change = _REQUESTS.reference(models.AttachDetachDataDisksRequest)
     yield Rule("POST", f"{one}/attachdetachdatadisks", disks, change)
@@ -115,7 +117,8 @@ def _of_regions() -> Iterator[Rule]:
         yield Rule("GET", path, {200: others.operation(output, _API_ERROR)})
         # Of a POST there is nothing to show.
         disks = _answer(models.StorageProfile)
-        ended: Schema = {"anyOf": [*output["anyOf"], disks, {"type": "null"}]}
+        printed = _answer(models.RunCommandResult)
+        ended: Schema = {"anyOf": [*output["anyOf"], disks, printed, {"type": "null"}]}
         yield Rule("GET", f"{path}?monitor", {200: ended, 202: None, 204: None})
 
 

@@ -128,6 +128,7 @@ NIC = closed(
             {"provisioningState": TEXT, "ipConfigurations": array({"type": "object"})},
             virtualMachine=_REFERENCE,
             primary={"type": "boolean"},
+            networkSecurityGroup=_REFERENCE,
             macAddress=TEXT,
         ),
     },

@@ -87,6 +87,9 @@ def _use_machines(azure: Client, snapshot: str) -> None:
         },
     }
     azure.run("PUT", f"{COMPUTE}/virtualMachines/new", made)
+    azure.lab.clock.advance(60)
+    command = {"commandId": "RunPowerShellScript", "script": ["Get-Date"]}
+    azure.run("POST", f"{COMPUTE}/virtualMachines/new/runCommand", command)
     azure.get(disk)
     azure.get(snapshot)
 
