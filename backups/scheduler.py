@@ -1,9 +1,10 @@
 """What the clock starts: each policy's run, once, however many schedulers look (R033, Q8).
 
-A tick reads due policies in batches. One transaction inserts the tasks and backups of a batch
-and moves the policies on, so a process that dies leaves a policy due, never skipped. On
-PostgreSQL two schedulers lock different rows; on SQLite they take turns; and the database
-refuses a second backup for the same run.
+A tick reads due policies in batches, and treats all that share time, zone and due run alike.
+One transaction inserts tasks and backups and moves the policies on, so a process that dies
+leaves a policy due, never skipped. On PostgreSQL two schedulers lock different rows; on SQLite
+they take turns; and task and backup have an id made from policy and run, so that the database
+refuses a second one.
 
 A run whose system is busy waits. What could not begin within six hours is marked Missed.
 """
@@ -12,36 +13,52 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Concat, JSONObject
 
-from backups import services
-from backups.models import Backup, BackupPolicy, BackupPolicyQuerySet
+from backups.models import Backup, BackupPolicy
+from backups.schedule import Schedule
 from portal import engine
+from portal.bulk import Dashed, as_text, insert_from, uuid_from
 from portal.engine import clock
 from portal.engine.ticks import every_minute
-from portal.models import Account, Notification, Task
+from portal.models import Account, Notification, Resource, Task
 from portal.notify import tell
 
 LATE_AT_MOST = timedelta(hours=6)
 # A tick comes once a minute: so much later than due is not late.
 _GRACE = timedelta(minutes=5)
-BATCH = 1000
+BATCH = 2000
 NAMES = 3
+
+
+class Plan(NamedTuple):
+    """What policies that run together share."""
+
+    next_run_at: datetime
+    backup_time: time
+    time_zone: str
+    starts_on: date
+    interval_days: int
+    is_busy: bool
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.backup_time, self.time_zone, self.starts_on, self.interval_days)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the clock finds for one policy: the run to start, the last one missed, the next."""
+    """What the clock finds: the run to start, the last one missed, the next."""
 
-    policy: BackupPolicy
-    is_busy: bool
+    plan: Plan
     run: datetime | None
     missed: datetime | None
     next_run_at: datetime
@@ -53,172 +70,164 @@ def run_due() -> None:
     start_due(clock.now())
 
 
-def start_due(now: datetime) -> int:
-    """Start every run that is due by ``now``, batch by batch; return how many were started."""
-    started = 0
-    while batch := _start_batch(now):
-        started += batch[1]
-    return started
+def start_due(now: datetime) -> None:
+    """Start every run that is due by ``now``, batch by batch."""
+    while _settle_batch(now):
+        pass
 
 
 @transaction.atomic
-def _start_batch(now: datetime) -> tuple[int, int] | None:
-    """Settle one batch of policies: (policies, runs started); None when none is left to settle."""
-    policies = list(_claim(now))
-    if not policies:
-        return None
-    turns = [_turn(policy, now) for policy in policies]
-    got_in = _start([turn for turn in turns if turn.run], now)
-    _mark_missed([turn for turn in turns if turn.missed])
-    settled = [turn for turn in turns if turn.run is None or turn.policy.pk in got_in]
-    _move_on(settled)
-    # A batch of which nothing could be settled would be read again for ever.
-    return (len(settled), len(got_in)) if settled else None
+def _settle_batch(now: datetime) -> bool:
+    """Start, or mark as missed, what a batch of policies has due; False when none was settled."""
+    plans: dict[Plan, list[uuid.UUID]] = defaultdict(list)
+    for pk, plan in _claim(now):
+        plans[plan].append(pk)
+    settled = 0
+    for plan, ids in plans.items():
+        turn = _turn(plan, now)
+        if turn.missed:
+            _mark_missed(turn, turn.missed, ids)
+        if turn.run:
+            ids = _start(turn, turn.run, ids, now)
+        settled += BackupPolicy.objects.filter(pk__in=ids).update(next_run_at=turn.next_run_at)
+    # What could not be settled would be read again for ever.
+    return settled > 0
 
 
-def _claim(now: datetime) -> BackupPolicyQuerySet:
-    """Due policies that can be settled: the system is free, or the run is too late to wait."""
+def _claim(now: datetime) -> Iterator[tuple[uuid.UUID, Plan]]:
+    """Lock due policies that can be settled: the system is free, or the run too late to wait."""
     busy = Task.objects.active().filter(resource=OuterRef("resource"), is_exclusive=True)
-    due = BackupPolicy.objects.due(now).filter(
-        Q(next_run_at__lt=now - LATE_AT_MOST) | ~Exists(busy)
-    )
-    due = due.select_related("resource__account").annotate(is_busy=Exists(busy))
+    due = BackupPolicy.objects.due(now).annotate(is_busy=Exists(busy))
+    due = due.filter(Q(next_run_at__lt=now - LATE_AT_MOST) | Q(is_busy=False))
     skip = connection.features.has_select_for_update_skip_locked
-    return due.select_for_update(of=("self",), skip_locked=skip)[:BATCH]
+    locked = due.select_for_update(skip_locked=skip)[:BATCH]
+    for pk, *shared in locked.values_list("pk", *Plan._fields):
+        yield pk, Plan(*shared)
 
 
-def _turn(policy: Any, now: datetime) -> Turn:
+def _turn(plan: Plan, now: datetime) -> Turn:
     """Find what became due; of several runs passed over, all but the last are missed."""
-    schedule = policy.schedule
-    run, missed = policy.next_run_at, None
+    run, missed = plan.next_run_at, None
     while run < now - LATE_AT_MOST:
-        run, missed = schedule.after(run), run
-    if run > now or policy.is_busy:
-        return Turn(policy, policy.is_busy, None, missed, run)
-    return Turn(policy, False, run, missed, schedule.after(run))
+        run, missed = plan.schedule.after(run), run
+    if run > now or plan.is_busy:
+        return Turn(plan, None, missed, run)
+    return Turn(plan, run, missed, plan.schedule.after(run))
 
 
-def _start(turns: list[Turn], now: datetime) -> set[uuid.UUID]:
-    """Insert tasks and backups; return the policies whose task got in."""
-    backups = [_backup(turn, now) for turn in turns]
-    tasks = [_task(backup, now) for backup in backups]
-    if not tasks:
-        return set()
-    started = engine.start_many(tasks)
-    for backup, task in zip(backups, tasks, strict=True):
-        backup.task = task
-    made = [backup for backup in backups if backup.task_id in started]
-    Backup.objects.bulk_create(made)
+# Starting
+
+
+def _start(turn: Turn, run: datetime, ids: list[uuid.UUID], now: datetime) -> list[uuid.UUID]:
+    """Insert tasks and backups of a run; return the policies that have theirs."""
+    run_id = uuid_from(as_text("pk"), Value(run.isoformat()))
+    policies = BackupPolicy.objects.filter(pk__in=ids).annotate(run_id=run_id)
+    name = name_of(run, turn.plan.time_zone)
+    engine.start_for_each("create_backup", policies, now, _task(run_id, name))
+    there = policies.filter(Exists(Task.objects.filter(pk=OuterRef("run_id"))))
+    started = list(there.values_list("pk", flat=True))
+    made = policies.filter(pk__in=started)
+    insert_from(Backup, made, _backup(run_id, name, turn, run, now))
+    return started
+
+
+def _task(run_id: object, name: str) -> dict[str, object]:
+    """Columns of the task; titles and arguments are those of `backups.services`."""
+    label = Case(
+        When(resource__kind=Resource.Kind.SANDBOX, then=Value("Sandbox")),
+        default=F("resource__name"),
+    )
     return {
-        turn.policy.pk
-        for turn, backup in zip(turns, backups, strict=True)
-        if backup.task_id in started
+        "id": run_id,
+        "title": Concat(Value("Backup "), label),
+        "subject": name,
+        "account": F("resource__account"),
+        "cloud_account": F("resource__cloud_account"),
+        "resource": F("resource"),
+        "is_exclusive": True,
+        "is_maintenance": True,
+        "origin": Task.Origin.SCHEDULE,
+        # Who switched the schedule on was told that the server is unavailable meanwhile (R034).
+        "args": JSONObject(
+            server=F("resource__external_id"),
+            account=Dashed(F("resource__account")),
+            resource=Dashed(F("resource")),
+            backup=Dashed(run_id),
+            type=Value(Backup.Type.SCHEDULED),
+            may_power_off=Value(True),
+        ),
     }
 
 
-def _backup(turn: Turn, now: datetime) -> Backup:
-    resource, run = turn.policy.resource, turn.run
-    late = now - run if run else timedelta()
-    return Backup(
-        resource=resource,
-        name=name_of(run, turn.policy),
-        description=f"Late: was due at {_local(run, turn.policy):%H:%M}." if late > _GRACE else "",
-        type=Backup.Type.SCHEDULED,
-        site=resource.account.site,
-        due_at=run,
-        created_at=now,
-    )
+def _backup(
+    run_id: object, name: str, turn: Turn, run: datetime, now: datetime
+) -> dict[str, object]:
+    due = f"{run.astimezone(ZoneInfo(turn.plan.time_zone)):%H:%M} {turn.plan.time_zone}"
+    return {
+        "id": run_id,
+        "task": run_id,
+        "resource": F("resource"),
+        "name": name,
+        "description": f"Late: was due at {due}." if now - run > _GRACE else "",
+        "type": Backup.Type.SCHEDULED,
+        "status_changed_at": now,
+        "created_at": now,
+        "site": F("resource__account__site"),
+        "due_at": run,
+    }
 
 
-def _task(backup: Backup, now: datetime) -> Task:
-    resource = backup.resource
-    return engine.draft(
-        "create_backup",
-        now,
-        title=f"Backup {services.label_of(resource)}",
-        subject=backup.name,
-        account=resource.account,
-        cloud_account_id=resource.cloud_account_id,
-        resource=resource,
-        is_exclusive=True,
-        is_maintenance=True,
-        origin=Task.Origin.SCHEDULE,
-        # Who switched the schedule on was told that the server is unavailable meanwhile (R034).
-        args=services.args_of(resource, backup, may_power_off=True),
-    )
+def name_of(run: datetime, time_zone: str) -> str:
+    """Name of the backup of a run: ``Scheduled 17 Nov 2026``, by its local day."""
+    local = run.astimezone(ZoneInfo(time_zone))
+    return f"Scheduled {local.day} {local:%b %Y}"
 
 
-def _mark_missed(turns: list[Turn]) -> None:
-    """Leave an entry for the last run each policy missed, and tell each account once (Q8)."""
-    Backup.objects.bulk_create(map(_entry, turns))
-    by_account: dict[Account, list[Turn]] = defaultdict(list)
-    for turn in turns:
-        by_account[turn.policy.resource.account].append(turn)
-    for account, missed in by_account.items():
-        tell(account, Notification.Level.WARNING, _missed_title(missed), _missed_body(missed))
+# Missed
 
 
-def _entry(turn: Turn) -> Backup:
-    policy, missed = turn.policy, _known(turn.missed)
-    return Backup(
-        resource=policy.resource,
-        name=name_of(missed, policy),
-        type=Backup.Type.SCHEDULED,
-        status=Backup.Status.MISSED,
-        due_at=missed,
-        created_at=missed,
-        error=_why_missed(turn),
-    )
+def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
+    """Leave an entry for the last run missed, and tell each account once (Q8)."""
+    name, error = name_of(missed, turn.plan.time_zone), _why_missed(turn, missed)
+    policies = BackupPolicy.objects.filter(pk__in=ids)
+    entry = {
+        "id": uuid_from(as_text("pk"), Value(missed.isoformat())),
+        "resource": F("resource"),
+        "name": name,
+        "type": Backup.Type.SCHEDULED,
+        "status": Backup.Status.MISSED,
+        "created_at": missed,
+        "due_at": missed,
+        "error": error,
+    }
+    insert_from(Backup, policies, entry)
+    names: dict[uuid.UUID, list[str]] = defaultdict(list)
+    systems = policies.order_by("resource__name").values_list("resource__account", "resource__name")
+    for account, system in systems:
+        names[account].append(system)
+    for found in Account.objects.filter(pk__in=names):
+        _tell_missed(found, names[found.pk], error)
 
 
-def _why_missed(turn: Turn) -> str:
-    policy = turn.policy
-    why = "the system was busy" if turn.is_busy else "no worker was running"
-    said = f"Due at {_local(turn.missed, policy):%H:%M} {policy.time_zone}, {why} for 6 hours."
-    if policy.next_run_at != turn.missed:
-        said += f" So were the runs since {_day(policy.next_run_at, policy)}."
+def _why_missed(turn: Turn, missed: datetime) -> str:
+    plan = turn.plan
+    why = "the system was busy" if plan.is_busy else "no worker was running"
+    local = missed.astimezone(ZoneInfo(plan.time_zone))
+    said = f"Due at {local:%H:%M} {plan.time_zone}; {why} for 6 hours."
+    if plan.next_run_at != missed:
+        first = name_of(plan.next_run_at, plan.time_zone).removeprefix("Scheduled ")
+        said += f" The runs since {first} were missed too."
     return said
 
 
-def _missed_title(missed: list[Turn]) -> str:
-    if len(missed) == 1:
-        return f"Scheduled backup of {missed[0].policy.resource} missed"
-    return f"Scheduled backups of {len(missed)} systems missed"
-
-
-def _missed_body(missed: list[Turn]) -> str:
-    names = sorted(str(turn.policy.resource) for turn in missed)
+def _tell_missed(account: Account, names: list[str], error: str) -> None:
+    many = len(names) > 1
+    title = f"Scheduled backup{'s' if many else ''} of {names[0]} missed"
+    if many:
+        title = f"Scheduled backups of {len(names)} systems missed"
     more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return (
-        f"{', '.join(names[:NAMES])}{more}: could not begin within 6 hours of the time set. "
-        "The next runs are made as scheduled. Create a backup now if one is needed before."
+    body = (
+        f"{', '.join(names[:NAMES])}{more}. {error} The next runs are made as scheduled. "
+        "Create a backup now if one is needed before."
     )
-
-
-def _move_on(turns: Iterable[Turn]) -> None:
-    """Set the next run, by one statement for all that share it."""
-    by_time: dict[datetime, list[uuid.UUID]] = defaultdict(list)
-    for turn in turns:
-        by_time[turn.next_run_at].append(turn.policy.pk)
-    for next_run_at, ids in by_time.items():
-        BackupPolicy.objects.filter(pk__in=ids).update(next_run_at=next_run_at)
-
-
-def name_of(run: datetime | None, policy: BackupPolicy) -> str:
-    """Name of the backup of a run: ``Scheduled 17 Nov 2026``, by its local day."""
-    return f"Scheduled {_day(run, policy)}"
-
-
-def _day(run: datetime | None, policy: BackupPolicy) -> str:
-    local = _local(run, policy)
-    return f"{local.day} {local:%b %Y}"
-
-
-def _local(run: datetime | None, policy: BackupPolicy) -> datetime:
-    return _known(run).astimezone(ZoneInfo(policy.time_zone))
-
-
-def _known(run: datetime | None) -> datetime:
-    if run is None:
-        raise ValueError("a turn without a run has no time")
-    return run
+    tell(account, Notification.Level.WARNING, title, body)

@@ -5,7 +5,7 @@ Apps use: `start`, `cancel`, `after`, `register`, and the parts of `workflow`.
 
 from __future__ import annotations
 
-from portal.engine.requests import Busy, acknowledge, cancel, draft, start, start_many
+from portal.engine.requests import Busy, acknowledge, cancel, start, start_for_each
 from portal.engine.workflow import Job, Later, Save, Step, Workflow, registry
 
 register = registry.register
@@ -21,9 +21,8 @@ __all__ = [
     "acknowledge",
     "after",
     "cancel",
-    "draft",
     "register",
     "registry",
     "start",
-    "start_many",
+    "start_for_each",
 ]

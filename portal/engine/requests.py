@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
+from portal.bulk import insert_from
 from portal.engine import clock
 from portal.engine.wake import wake_worker
 from portal.engine.workflow import registry
@@ -28,22 +29,19 @@ class Busy(Refused):
         self.task = task
 
 
-def draft(kind: str, now: datetime, **fields: Any) -> Task:
-    """Return a task of this kind, not saved yet, asked for at ``now``."""
-    deadline = now + registry.workflows[kind].deadline
-    return Task(kind=kind, created_at=now, next_wake_at=now, deadline_at=deadline, **fields)
+def start_for_each(
+    kind: str, rows: QuerySet[Any], now: datetime, values: Mapping[str, Any]
+) -> None:
+    """Create a task for each of ``rows`` by one statement, in the caller's transaction.
 
-
-def start_many(drafts: Sequence[Task]) -> set[UUID]:
-    """Save drafts in one go and wake a worker, in the caller's transaction; answer which got in.
-
-    Left out is an exclusive one whose resource became busy meanwhile. For the clock, which
-    starts thousands at a time; what people ask for goes through `start`.
+    For the clock, which starts thousands at a time; what people ask for goes through `start`.
+    ``values`` gives the columns of the task as `portal.bulk.insert_from` takes them, its id
+    among them. Left out is one whose id is taken, and an exclusive one whose resource is busy.
     """
-    Task.objects.bulk_create(drafts, ignore_conflicts=True)
+    times = {"created_at": now, "next_wake_at": now}
+    times["deadline_at"] = now + registry.workflows[kind].deadline
+    insert_from(Task, rows, {"kind": kind, **times, **values})
     wake_worker()
-    ids = [task.pk for task in drafts]
-    return set(Task.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 
 def start(
@@ -66,9 +64,10 @@ def start(
     Raises Busy when ``exclusive`` and the resource has an active exclusive task:
     the database decides that, so two requests at once cannot both win.
     """
-    task = draft(
-        kind,
-        clock.now(),
+    workflow = registry.workflows[kind]
+    now = clock.now()
+    task = Task(
+        kind=kind,
         title=title,
         subject=subject,
         account=account,
@@ -79,6 +78,9 @@ def start(
         origin=origin or (Task.Origin.PERSON if requested_by else Task.Origin.SYSTEM),
         requested_by=requested_by,
         args=args or {},
+        created_at=now,
+        next_wake_at=now,
+        deadline_at=now + workflow.deadline,
     )
     try:
         with transaction.atomic():

@@ -1,0 +1,73 @@
+"""Rows made by the database out of other rows, for what would be too slow one object at a time.
+
+`bulk_create` takes some 200 µs of Python for a row of thirty columns; a statement that
+selects what it inserts takes a hundredth of that, and reads the same on both databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connections, models
+from django.db.models import Expression, F, Func, QuerySet, Value
+from django.db.models.functions import MD5, Cast, Concat
+
+
+def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[str, Any]) -> None:
+    """Insert a row of ``model`` for each of ``rows``; one whose keys are taken is left out.
+
+    ``values`` gives columns by field: expressions over ``rows``, or constants. The others
+    get their field's default.
+    """
+    fields = model._meta.concrete_fields
+    columns = {field: _column(field, values) for field in fields}
+    named = {f"into_{field.attname}": column for field, column in columns.items()}
+    select, params = rows.order_by().annotate(**named).values_list(*named).query.sql_with_params()
+    connection = connections[rows.db]
+    quoted = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} ({quoted}) {select} ON CONFLICT DO NOTHING", params)
+
+
+def _column(field: models.Field[Any, Any], values: Mapping[str, Any]) -> Expression | F:
+    given = values[field.name] if field.name in values else field.get_default()
+    if isinstance(given, Expression | F):
+        return given
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    return Value(given, output_field=target)
+
+
+def uuid_from(*parts: Any) -> Expression:
+    """An id made from these expressions: the same again whenever they are the same."""
+    return _AsUuid(MD5(Concat(*parts, output_field=models.TextField())))
+
+
+class _AsUuid(Func):
+    """Thirty-two hexadecimal digits as the database keeps a UUID."""
+
+    output_field = models.UUIDField()
+    template = "(%(expressions)s)::uuid"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template="%(expressions)s", **extra)
+
+
+class Dashed(Func):
+    """A UUID as text, the way Python writes it."""
+
+    output_field = models.TextField()
+    template = "(%(expressions)s)::text"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """SQLite keeps the digits alone."""
+        digits, params = compiler.compile(self.source_expressions[0])
+        places = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        parts = [f"substr({digits}, {start}, {length})" for start, length in places]
+        return " || '-' || ".join(parts), [*params] * len(places)
+
+
+def as_text(expression: Any) -> Expression:
+    """A column as text, for putting together."""
+    return Cast(expression, models.TextField())
