@@ -97,3 +97,13 @@ def is_made(disk: wire.Json) -> bool:
 
 def is_named(disk: wire.Json, name: str) -> bool:
     return str(disk["name"]).lower() == name.lower()
+
+
+def require_free(disk: wire.Json) -> None:
+    """A disk that a machine holds is neither replaced nor removed under it."""
+    if held_by := wire.holders(disk):
+        machine = wire.group_and_name(held_by[0])[1]
+        raise CloudRefused(
+            f"The disk {disk['name']} is attached to {machine}.",
+            advice=f"Detach it from {machine} at Azure, then try again.",
+        )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from portal.clouds.api import (
+    Clone,
     CloudRefused,
     Connection,
     Copy,
@@ -23,10 +24,12 @@ from portal.clouds.azure import rights, wire
 from portal.clouds.azure.copies import Copies
 from portal.clouds.azure.disks import Disks
 from portal.clouds.azure.operations import Operations
+from portal.clouds.azure.publishing import Publishing
 from portal.clouds.azure.restore import Restore
 from portal.clouds.azure.servers import Servers
 from portal.clouds.azure.session import AzureSession
 from portal.clouds.azure.sizes import Sizes
+from portal.clouds.azure.sysprep import Sysprep
 from portal.clouds.azure.volumes import Volumes, listed
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
@@ -49,6 +52,10 @@ class AzureCloud:
         disks = Disks(self._session, self._operations)
         self._restore = Restore(self._operations, self._servers, disks)
         self._volumes = Volumes(disks, self._copies)
+        self._publishing = Publishing(
+            self._session, self._operations, self._servers, self._copies, disks
+        )
+        self._sysprep = Sysprep(self._session, self._operations, self._servers, disks)
         self._sizes = Sizes(self._session, monotonic)
 
     def identify(self) -> Identity:
@@ -85,8 +92,9 @@ class AzureCloud:
         disks = self._session.call(lambda client: wire.list_all(client, wire.DISK))
         by_id = {wire.id_of(disk): disk for disk in disks}
         by_view = {wire.id_of(view): view for view in views}
+        theirs = [vm for vm in vms if not wire.is_ours(vm)]
         return Inventory(
-            tuple(self._server(_with_view(vm, by_view), by_id, self._sizes.of) for vm in vms),
+            tuple(self._server(_with_view(vm, by_view), by_id, self._sizes.of) for vm in theirs),
             tuple(wire.volume(disk) for disk in listed(disks)),
         )
 
@@ -125,6 +133,19 @@ class AzureCloud:
 
     def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
         return self._copies.ensure_none(token, copy_id)
+
+    def ensure_clone(self, server_id: str, token: str, mark: Mark) -> Operation | Clone:
+        """The clone is a disk: a machine starts when it is made, and only sysprep needs one."""
+        return self._publishing.ensure_clone(server_id, token, mark)
+
+    def ensure_generalized(self, clone_id: str, token: str) -> Operation | None:
+        return self._sysprep.ensure_generalized(clone_id, token)
+
+    def ensure_clone_copy(self, clone_id: str, token: str, mark: Mark) -> Operation | Copy:
+        return self._publishing.ensure_copy(clone_id, token, mark)
+
+    def ensure_no_clone(self, token: str) -> Operation | None:
+        return self._publishing.ensure_none(token)
 
     def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
         return self._restore.ensure_undo(server_id, token)

@@ -2,7 +2,7 @@
 
 An operation's id is its name and JSON: ``on`` is the id of the resource it works on, ``verb``
 the SDK method that began it, ``token`` the SDK's continuation token. Without a token (an
-operation somebody else began) the resource itself is watched.
+operation somebody else began) the resource itself is watched, or its guest's agent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
 from portal.clouds.api import CloudRefused, NotFound, Operation, Progress
-from portal.clouds.azure import wire
+from portal.clouds.azure import guest, wire
 from portal.clouds.azure.failures import from_answer
 from portal.clouds.azure.session import AzureSession
 
@@ -26,6 +26,8 @@ from portal.clouds.azure.session import AzureSession
 FEW = 3
 # Of those that have ended, so many are asked how at one look; the others have the next.
 MOST_ENDED = 20
+RUN_COMMAND = "virtual_machines.begin_run_command"
+_AGENT = "agent"
 _OVER = frozenset({"succeeded", "failed", "canceled"})
 Begin = Callable[..., Any]
 
@@ -45,6 +47,14 @@ class StepPolling(ARMPolling):
         """Ask once."""
         if not self.is_over:
             self.update_status()
+
+    def finish(self) -> None:
+        """Fetch what the operation has answered, where it is not in the record of how it stands."""
+        url = self._operation.get_final_get_url(self._pipeline_response)
+        if url and self.status().lower() == "succeeded":
+            self._pipeline_response = self.request_status(url)
+            if self.last_answer.status_code >= 400:
+                raise HttpResponseError(response=self.last_answer)
 
     @property
     def last_answer(self) -> Any:
@@ -72,6 +82,10 @@ class Operations:
         """Return an operation that ends when nothing is under way on the resource."""
         return Operation(_encode("", on, ""), message)
 
+    def watch_agent(self, on: str) -> Operation:
+        """Return an operation that ends when a machine's agent is ready, or the machine off."""
+        return Operation(_encode(_AGENT, on, ""), "Waiting for the guest's agent")
+
     def progress(self, ids: Sequence[str]) -> dict[str, Progress]:
         """Say how these stand; see `portal.clouds.api.Cloud.progress`."""
         if len(ids) <= FEW:
@@ -80,6 +94,8 @@ class Operations:
 
     def _one(self, id_: str) -> Progress:
         verb, on, token = _decode(id_)
+        if verb == _AGENT:
+            return self._by_agent(on)
         if not token:
             return self._by_resource(on)
         try:
@@ -102,16 +118,34 @@ class Operations:
                 # Neither is an AzureError, and neither has the answer in it.
                 if not _is_final_refusal(polling.last_answer.status_code):
                     raise HttpResponseError(response=polling.last_answer) from error
+            if verb == RUN_COMMAND:
+                polling.finish()
             return polling
 
         polling = self._session.call(step)
-        answer = polling.last_answer
-        if answer.status_code < 400 and not polling.is_over:
-            return Progress(Progress.RUNNING)
-        if answer.status_code < 400 and polling.status().lower() == "succeeded":
+        found = _verdict(polling)
+        if verb == RUN_COMMAND and found.state != Progress.RUNNING:
+            return self._by_guest(on, found, polling.last_answer)
+        return found
+
+    def _by_guest(self, on: str, found: Progress, answer: Any) -> Progress:
+        """What a guest was told lasts until it is off, with or without the command's answer."""
+        vm = self._session.call(lambda client: wire.read(client, on))
+        if wire.raw_power(vm) != "running":
             return Progress(Progress.DONE, 100)
-        failure = from_answer(answer.status_code, *_error_of(answer))
-        return Progress(Progress.FAILED, detail=f"{failure} {failure.advice}".strip())
+        if found.state == Progress.FAILED:
+            return found
+        if failure := guest.failure(_json_of(answer)):
+            return Progress(Progress.FAILED, detail=failure)
+        return Progress(Progress.RUNNING)
+
+    def _by_agent(self, on: str) -> Progress:
+        try:
+            vm = self._session.call(lambda client: wire.read(client, on))
+        except NotFound:
+            return Progress(Progress.DONE, 100)
+        is_coming = wire.raw_power(vm) == "running" and not wire.is_agent_ready(vm)
+        return Progress(Progress.RUNNING) if is_coming else Progress(Progress.DONE, 100)
 
     def _by_resource(self, on: str) -> Progress:
         try:
@@ -134,6 +168,16 @@ class Operations:
         return found | {id_: Progress(Progress.RUNNING) for id_ in ended[MOST_ENDED:]}
 
 
+def _verdict(polling: StepPolling) -> Progress:
+    answer = polling.last_answer
+    if answer.status_code < 400 and not polling.is_over:
+        return Progress(Progress.RUNNING)
+    if answer.status_code < 400 and polling.status().lower() == "succeeded":
+        return Progress(Progress.DONE, 100)
+    failure = from_answer(answer.status_code, *_error_of(answer))
+    return Progress(Progress.FAILED, detail=f"{failure} {failure.advice}".strip())
+
+
 def _progress_of(provisioning: str) -> Progress:
     state = provisioning.lower()
     if state == "failed":
@@ -150,15 +194,20 @@ def _is_final_refusal(status: int) -> bool:
 
 def _error_of(answer: Any) -> tuple[str, str]:
     """Code and message of an error body; a body that is none of JSON has neither."""
-    try:
-        body = json.loads(answer.text())
-    except ValueError:
-        body = None
+    body = _json_of(answer)
     error = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(error, Mapping):
         return "", f"Azure answered {answer.status_code}."
     code = str(error.get("code") or "")
     return code, str(error.get("message") or code)
+
+
+def _json_of(answer: Any) -> Any:
+    """The JSON of an answer, None where it is none."""
+    try:
+        return json.loads(answer.text())
+    except ValueError:
+        return None
 
 
 def _method(client: ComputeManagementClient, verb: str) -> Begin:
@@ -168,7 +217,7 @@ def _method(client: ComputeManagementClient, verb: str) -> Begin:
 
 
 def _has_body(verb: str) -> bool:
-    return verb.endswith(("_create_or_update", "_update"))
+    return verb == RUN_COMMAND or verb.endswith(("_create_or_update", "_update"))
 
 
 def _encode(verb: str, on: str, token: str) -> str:

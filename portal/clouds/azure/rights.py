@@ -36,6 +36,16 @@ REQUIRED = (
 )
 # Without these, something is not shown or not foreseen; nothing fails.
 USEFUL = (f"{COMPUTE}/skus/read", f"{COMPUTE}/locations/usages/read")
+# Without these a clone has no machine to run sysprep in; all else works.
+PUBLISHING = (
+    *(
+        f"{COMPUTE}/virtualMachines/{action}"
+        for action in ("delete", "runCommand/action", "generalize/action")
+    ),
+    "Microsoft.Network/networkInterfaces/read",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "Microsoft.Network/networkSecurityGroups/join/action",
+)
 PERMISSIONS_VERSION = "2022-04-01"
 GROUPS_VERSION = "2021-04-01"
 
@@ -69,8 +79,10 @@ def missing(session: AzureSession) -> Lacking:
 def _lacking(session: AzureSession, scope: str) -> Lacking:
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
     given = session.get(path, PERMISSIONS_VERSION).get("value") or []
-    warnings = tuple(f"The role lacks {action}." for action in _absent(USEFUL, given))
-    return Lacking(scope, tuple(_absent(REQUIRED, given)), warnings)
+    warnings = [f"The role lacks {action}." for action in _absent(USEFUL, given)]
+    if lacking := _absent(PUBLISHING, given):
+        warnings.append(f"Publishing a domain-joined Sandbox needs {', '.join(lacking)}.")
+    return Lacking(scope, tuple(_absent(REQUIRED, given)), tuple(warnings))
 
 
 def _absent(wanted: Iterable[str], permissions: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from portal.clouds.api import CloudRefused, Copy, Mark, Operation, Volume
 from portal.clouds.azure import wire
 from portal.clouds.azure.copies import Copies
-from portal.clouds.azure.disks import Disks, is_made, is_named, is_set_aside
+from portal.clouds.azure.disks import Disks, is_made, is_named, is_set_aside, require_free
 
 
 def new_volume_name(token: str) -> str:
@@ -61,7 +61,7 @@ class Volumes:
         old = self._read(volume_id)
         if not is_set_aside(old, token):
             raise CloudRefused("The present disk has not been set aside, so it is not replaced.")
-        _require_free(old)
+        require_free(old)
         return self._disks.settled(old) or self._disks.make(old, copy_id, name)
 
     def ensure_undone(self, volume_id: str, token: str) -> Operation | None:
@@ -74,7 +74,7 @@ class Volumes:
                 f"The former disk is no longer at Azure; {new['name']}, made from the backup, "
                 "is kept."
             )
-        _require_free(new)
+        require_free(new)
         return self._disks.drop(new)
 
     def ensure_no_undo(self, token: str) -> Operation | None:
@@ -89,7 +89,7 @@ class Volumes:
             return waiting
         if new is None or not is_made(new):
             return self._disks.drop(new) or self._disks.lift(old)
-        _require_free(old)
+        require_free(old)
         return self._disks.delete(old)
 
     def _read(self, volume_id: str) -> wire.Json:
@@ -97,13 +97,3 @@ class Volumes:
         if wire.is_os_disk(disk):
             raise CloudRefused(f"{disk['name']} holds an operating system; it is no data disk.")
         return disk
-
-
-def _require_free(disk: wire.Json) -> None:
-    """A disk that a machine holds is neither replaced nor removed under it."""
-    if held_by := wire.holders(disk):
-        machine = wire.group_and_name(held_by[0])[1]
-        raise CloudRefused(
-            f"The disk {disk['name']} is attached to {machine}.",
-            advice=f"Detach it from {machine} at Azure, then try again.",
-        )

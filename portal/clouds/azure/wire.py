@@ -7,15 +7,20 @@ from typing import Any
 
 from azure.mgmt.compute import ComputeManagementClient
 
-from portal.clouds.api import Copy, Disk, Mark, PowerState, Server, Volume
+from portal.clouds.api import CloudRefused, Copy, Disk, Mark, PowerState, Server, Volume
 
 GIB = 2**30
 VM, DISK, SNAPSHOT = "virtualmachines", "disks", "snapshots"
 OUR_TAG, TOKEN_TAG, UNDO_TAG = "standby", "standby-token", "standby-undo"
+# Of a working clone: its token, the server it was made of, how far sysprep is.
+CLONE_TAG, SOURCE_TAG, SYSPREP_TAG = "standby-clone", "standby-source", "standby-sysprep"
 OUR_VERSION = "v1"
 OUR_PREFIX = "standby-"
 MARKED = ("account", "resource", "backup", "task", "type")
-OUR_TAGS = {OUR_TAG, TOKEN_TAG, UNDO_TAG, *(f"{OUR_PREFIX}{part}" for part in MARKED)}
+OUR_TAGS = {
+    OUR_TAG, TOKEN_TAG, UNDO_TAG, CLONE_TAG, SOURCE_TAG, SYSPREP_TAG,
+    *(f"{OUR_PREFIX}{part}" for part in MARKED),
+}  # fmt: skip
 # The desktop platform's tags: what a machine or a disk is, and whose.
 KIND_TAG, USER_TAG = "frame-kind", "frame-user"
 Json = Mapping[str, Any]
@@ -100,6 +105,34 @@ def raw_power(vm: Json) -> str:
         if kind.lower() == "powerstate":
             return value.lower()
     return ""
+
+
+def is_generalized(vm: Json) -> bool:
+    """Whether Azure calls it generalized; such a machine never starts again."""
+    view = properties(vm).get("instanceView") or {}
+    codes = (str(status.get("code", "")).lower() for status in view.get("statuses") or [])
+    return "osstate/generalized" in codes
+
+
+def is_agent_ready(vm: Json) -> bool:
+    """Whether the guest has booted and its agent answers."""
+    agent = (properties(vm).get("instanceView") or {}).get("vmAgent") or {}
+    codes = (str(status.get("code", "")).lower() for status in agent.get("statuses") or [])
+    return "provisioningstate/succeeded" in codes
+
+
+def card_id(vm: Json) -> str:
+    """Return the id of its primary network card, "" for a machine without any."""
+    cards = (properties(vm).get("networkProfile") or {}).get("networkInterfaces") or []
+    primary = [each for each in cards if properties(each).get("primary")]
+    return str((primary or cards or [{}])[0].get("id") or "").lower()
+
+
+def subnet_id(card: Json) -> str:
+    """Return the id of the subnet of a card's primary address, out of the card's properties."""
+    addresses = [properties(each) for each in card.get("ipConfigurations") or []]
+    primary = [each for each in addresses if each.get("primary")]
+    return str(((primary or addresses or [{}])[0].get("subnet") or {}).get("id") or "")
 
 
 def power(vm: Json) -> PowerState:
@@ -203,3 +236,33 @@ def mark_tags(mark: Mark, token: str) -> dict[str, str]:
 def without_ours(given: Mapping[str, str]) -> dict[str, str]:
     """The customer's tags alone."""
     return {key: value for key, value in given.items() if key.lower() not in OUR_TAGS}
+
+
+# Working clones
+
+
+def clone_name(token: str) -> str:
+    return f"{OUR_PREFIX}clone-{token}"
+
+
+def clone_tags(mark: Mark, token: str, server_id: str) -> dict[str, str]:
+    """Our mark without the token of a copy; a tag has no room for the whole id of a server."""
+    marked = {key: value for key, value in mark_tags(mark, token).items() if key != TOKEN_TAG}
+    return marked | {CLONE_TAG: token, SOURCE_TAG: "/".join(group_and_name(server_id))}
+
+
+def is_clone(item: Json, token: str) -> bool:
+    return is_ours(item) and tags(item).get(CLONE_TAG) == token
+
+
+def require_clone(item: Json, token: str) -> None:
+    """Refuse what has the name of a clone and is none of ours."""
+    if not is_clone(item, token):
+        raise CloudRefused(f"The name {item['name']} is taken by something of another.")
+
+
+def source_of(clone: Json) -> str:
+    """Return the id of the server that a clone was made of."""
+    group, _, name = tags(clone).get(SOURCE_TAG, "").partition("/")
+    parts = id_of(clone).split("/")
+    return "/".join([*parts[:4], group.lower(), *parts[5:7], VM, name.lower()])
