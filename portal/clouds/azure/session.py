@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -64,7 +65,7 @@ class AzureSession:
         """Return what ``verb`` returns. A token that is no longer taken is renewed, once."""
         if self._refusal is not None:
             raise self._refusal
-        self._last.token_answer = None
+        self._last.token_answer, handled = None, sys.exception()
         client = self._signed_in()
         try:
             return verb(client)
@@ -73,19 +74,19 @@ class AzureSession:
                 if isinstance(error, ClientAuthenticationError):
                     # The credential remembers a trouble of the token endpoint for a minute or more.
                     self._forget(client)
-                raise self._ours(error) from error
+                raise self._ours(error, handled) from error
         self._forget(client)
         try:
             return verb(self._signed_in())
         except AzureError as error:
-            raise self._ours(error) from error
+            raise self._ours(error, handled) from error
 
     def forget_refusal(self) -> None:
         """Try credentials again that were refused before."""
         self._refusal = None
 
-    def _ours(self, error: AzureError) -> CloudError:
-        if isinstance(own := _own_cause(error), CloudError):
+    def _ours(self, error: AzureError, handled: BaseException | None) -> CloudError:
+        if isinstance(own := _own_cause(error, handled), CloudError):
             return own
         timeouts = (self._connection.connect_timeout, self._connection.read_timeout)
         answer = getattr(self._last, "token_answer", None)
@@ -180,11 +181,14 @@ class AzureSession:
             self._ca.close()
 
 
-def _own_cause(error: BaseException | None) -> BaseException | None:
-    """The error of ours behind an error of the SDK's: the credential wraps whatever it meets."""
+def _own_cause(error: BaseException | None, handled: BaseException | None) -> BaseException | None:
+    """The error of ours behind an error of the SDK's: the credential wraps whatever it meets.
+
+    What the caller was already ``handled``-ing is behind everything, and the cause of nothing.
+    """
     while error is not None and not isinstance(error, CloudError):
         error = error.__cause__ or error.__context__
-    return error
+    return None if error is handled else error
 
 
 def _is_stale_token(error: AzureError) -> bool:
