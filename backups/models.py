@@ -74,7 +74,8 @@ class Backup(models.Model):
     }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    resource = models.ForeignKey(Resource, models.PROTECT, related_name="backups")
+    # It begins two indexes below.
+    resource = models.ForeignKey(Resource, models.PROTECT, related_name="backups", db_index=False)
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, blank=True)
     type = models.CharField(max_length=1, choices=Type.choices)

@@ -35,7 +35,7 @@ from portal.notify import tell
 LATE_AT_MOST = timedelta(hours=6)
 # A tick comes once a minute: so much later than due is not late.
 _GRACE = timedelta(minutes=5)
-BATCH = 2000
+BATCH = 5000
 NAMES = 3
 
 
