@@ -123,7 +123,11 @@ class AzureSite:
             key for key, disk in self.cloud.disks.items()
             if not disk.managed_by or "standby-undo" in disk.tags
         }  # fmt: skip
-        return {*self.cloud.vms, *self.cloud.snapshots, *left}
+        cards = {key for key, nic in self.cloud.nics.items() if not nic.vm}
+        return {*self.cloud.vms, *self.cloud.snapshots, *left, *cards}
+
+    def guests_fail(self, reason: str) -> None:
+        self.cloud.guests.sysprep, self.cloud.guests.detail = "fails", reason
 
     def add_copy(self, server_id: str, token: str) -> str:
         disk = self.cloud.disks[self._vm(server_id).os_disk.disk_id.lower()]

@@ -97,6 +97,13 @@ class VolumeSite(Site, Protocol):
         """What a guest does to a volume."""
 
 
+class PublishingSite(Site, Protocol):
+    """A site whose guests can be told to run sysprep."""
+
+    def guests_fail(self, reason: str) -> None:
+        """Let sysprep fail in every guest from now on."""
+
+
 CLUSTER = "ahv-lon-01"
 
 
@@ -217,6 +224,8 @@ SITES = tuple(_OPENERS)
 EXTREMES = ("ahv", "ahv with both habits", "azure", "azure with every habit")
 # Those of drivers that copy and restore volumes.
 VOLUME_SITES = ("azure", "azure with every habit")
+# Those of drivers that clone a server and generalize the clone.
+PUBLISHING_SITES = ("azure", "azure with every habit")
 
 
 @contextmanager
