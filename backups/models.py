@@ -203,8 +203,8 @@ class BackupPolicy(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     # One day is what the pages offer; the rules hold for any (Q4).
     interval_days = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
-    starts_on = models.DateField(null=True)
-    next_run_at = models.DateTimeField(null=True)
+    starts_on = models.DateField(null=True, blank=True)
+    next_run_at = models.DateTimeField(null=True, blank=True)
     keep_scheduled = models.PositiveSmallIntegerField(
         "number of scheduled backups retained", default=7, validators=_KEPT
     )

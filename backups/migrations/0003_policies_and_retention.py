@@ -36,8 +36,8 @@ class Migration(migrations.Migration):
                         default=1, validators=[django.core.validators.MinValueValidator(1)]
                     ),
                 ),
-                ("starts_on", models.DateField(null=True)),
-                ("next_run_at", models.DateTimeField(null=True)),
+                ("starts_on", models.DateField(blank=True, null=True)),
+                ("next_run_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "keep_scheduled",
                     models.PositiveSmallIntegerField(
