@@ -63,5 +63,6 @@ def empty_lab(lab: Lab) -> None:
     for each in (lab.azure.vms, lab.azure.disks, lab.azure.snapshots, lab.azure.operations):
         each.clear()
     for cluster in lab.clusters.values():
+        cluster.guests = type(cluster.guests)()
         for held in (cluster.vms, cluster.volume_groups, cluster.tasks):
             held.clear()

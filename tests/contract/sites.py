@@ -132,7 +132,12 @@ class PrismSite:
         return Connection(
             kind="ahv",
             endpoint=self.server.urls[CLUSTER],
-            secrets={"user": "admin", "password": "lab-password"},
+            secrets={
+                "user": "admin",
+                "password": "lab-password",
+                "agent_endpoint": self.server.urls[CLUSTER],
+                "agent_token": "lab-agent-token",
+            },
             ca_pem=self.server.ca_pem,
             read_timeout=5.0,
         )
@@ -164,6 +169,10 @@ class PrismSite:
         ordered = sorted(disks, key=lambda disk: str(disk.address))
         for disk, content in zip(ordered, contents, strict=True):
             disk.content = content
+
+    def guests_fail(self, reason: str) -> None:
+        guests = self.lab.clusters[CLUSTER].guests
+        guests.sysprep, guests.detail = "fails", reason
 
     def power(self, server_id: str) -> str:
         return str(self.lab.clusters[CLUSTER].vms[server_id].power_state)
@@ -225,7 +234,7 @@ EXTREMES = ("ahv", "ahv with both habits", "azure", "azure with every habit")
 # Those of drivers that copy and restore volumes.
 VOLUME_SITES = ("azure", "azure with every habit")
 # Those of drivers that clone a server and generalize the clone.
-PUBLISHING_SITES = ("azure", "azure with every habit")
+PUBLISHING_SITES = EXTREMES
 
 
 @contextmanager

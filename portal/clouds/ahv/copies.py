@@ -34,6 +34,10 @@ class Made:
         return cls(f"{PREFIX}{token}", str(uuid5(NAMESPACE, f"{token}:copy")))
 
     @classmethod
+    def clone(cls, token: str) -> Made:
+        return cls(f"{PREFIX}clone-{token}", str(uuid5(NAMESPACE, f"{token}:clone")))
+
+    @classmethod
     def undo(cls, token: str) -> Made:
         return cls(f"{PREFIX}undo-{token}", str(uuid5(NAMESPACE, f"{token}:undo")))
 

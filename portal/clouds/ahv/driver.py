@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from portal.clouds.ahv import copies, restore, wire
+from portal.clouds.ahv import copies, publishing, restore, wire
+from portal.clouds.ahv.agent import GuestAgents
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.copies import Made
 from portal.clouds.ahv.http import PrismSession
 from portal.clouds.ahv.operations import GUEST_OFF, Operations
 from portal.clouds.api import (
+    Clone,
     CloudRefused,
     Connection,
     Copy,
@@ -29,14 +31,19 @@ NEWEST_AOS = 6
 
 
 class AhvCloud:
-    """`Cloud` for one AHV cluster. Secrets: ``user`` and ``password`` of a Cluster Admin."""
+    """`Cloud` for one AHV cluster.
+
+    Secrets: ``user`` and ``password`` of a Cluster Admin; ``agent_endpoint`` and ``agent_token``
+    of a guest agent gateway, where there is one.
+    """
 
     def __init__(
         self, connection: Connection, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._http = PrismSession(connection, monotonic=monotonic)
         self._cluster = Cluster(self._http)
-        self._operations = Operations(self._cluster)
+        self._agents = GuestAgents(connection)
+        self._operations = Operations(self._cluster, self._agents)
 
     def identify(self) -> Identity:
         """GET /cluster. Tries the password even if it was refused a moment ago."""
@@ -116,6 +123,18 @@ class AhvCloud:
     def ensure_no_copy(self, token: str, copy_id: str = "") -> Operation | None:
         return copies.ensure_none(self._cluster, Made.copy(token), copy_id)
 
+    def ensure_clone(self, server_id: str, token: str, mark: Mark) -> Operation | Clone:
+        return publishing.ensure_clone(self._cluster, server_id, token, mark)
+
+    def ensure_generalized(self, clone_id: str, token: str) -> Operation | None:
+        return publishing.ensure_generalized(self._cluster, self._agents, clone_id, token)
+
+    def ensure_clone_copy(self, clone_id: str, token: str, mark: Mark) -> Operation | Copy:
+        return publishing.ensure_clone_copy(self._cluster, clone_id, token, mark)
+
+    def ensure_no_clone(self, token: str) -> Operation | None:
+        return publishing.ensure_no_clone(self._cluster, token)
+
     def ensure_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
         return restore.ensure_undo(self._cluster, server_id, token, mark)
 
@@ -130,6 +149,7 @@ class AhvCloud:
 
     def close(self) -> None:
         self._http.close()
+        self._agents.close()
 
 
 def _check_kind(environment: str, cluster: Mapping[str, object]) -> None:

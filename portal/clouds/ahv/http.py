@@ -78,6 +78,24 @@ class _PinnedAdapter(GuardedAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+def open_session(connection: Connection) -> requests.Session:
+    """Return a session that trusts the connection's CA alone and goes nowhere it may not."""
+    try:
+        context = ssl.create_default_context(cadata=connection.ca_pem or None)
+    except (ssl.SSLError, ValueError) as error:
+        raise CloudRefused(
+            "The CA certificate of the cloud account cannot be read.",
+            advice="Paste it as PEM text, beginning with BEGIN CERTIFICATE.",
+        ) from error
+    session = requests.Session()
+    # Neither proxies nor .netrc nor REQUESTS_CA_BUNDLE of the process have a say here.
+    session.trust_env = False
+    session.headers["User-Agent"] = "Standby"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", _PinnedAdapter(context, connection.objection))
+    return session
+
+
 class PrismSession:
     """Calls to ``https://host:9440/PrismGateway/services/rest/v2.0``; safe for threads.
 
@@ -139,20 +157,7 @@ class PrismSession:
 
     @cached_property
     def _http(self) -> requests.Session:
-        try:
-            context = ssl.create_default_context(cadata=self._connection.ca_pem or None)
-        except (ssl.SSLError, ValueError) as error:
-            raise CloudRefused(
-                "The CA certificate of the cloud account cannot be read.",
-                advice="Paste it as PEM text, beginning with BEGIN CERTIFICATE.",
-            ) from error
-        session = requests.Session()
-        # Neither proxies nor .netrc nor REQUESTS_CA_BUNDLE of the process have a say here.
-        session.trust_env = False
-        session.headers["User-Agent"] = "Standby"
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.mount("https://", _PinnedAdapter(context, self._connection.objection))
-        return session
+        return open_session(self._connection)
 
     def _exchange(self, call: _Call) -> Answer:
         response = self._signed(call)

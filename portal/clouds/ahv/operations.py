@@ -1,7 +1,8 @@
 """How operations stand: many ids, a constant number of calls.
 
 Ids: ``task:<uuid>`` a task of ours, which may fail; ``ended:<uuid>`` a task found
-running, done whichever way it ends; ``guest-off:<vm uuid>`` done when the VM is off.
+running, done whichever way it ends; ``guest-off:<vm uuid>`` done when the VM is off;
+``sysprep:<vm uuid>:<token>`` done when the gateway says so, whichever way it ended.
 One `tasks/poll` tells what has ended, one `tasks/list` how far the rest is. What is in
 neither is asked for by itself, a few at a time; the others are said to be running until
 the next look. A task nobody knows counts as done, but only when it was unknown twice:
@@ -13,10 +14,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
+from portal.clouds.ahv.agent import GuestAgents
 from portal.clouds.ahv.cluster import ENDED, TASK, Cluster
-from portal.clouds.api import CloudBusy, CloudRefused, PowerState, Progress, SignInRefused
+from portal.clouds.api import (
+    CloudBusy,
+    CloudError,
+    CloudRefused,
+    PowerState,
+    Progress,
+    SignInRefused,
+)
 
 GUEST_OFF = "guest-off:"
+SYSPREP = "sysprep:"
 # Single looks per call; beyond, a list is cheaper (VMs) or the next call has its turn (tasks).
 FEW = 3
 
@@ -24,8 +34,9 @@ FEW = 3
 class Operations:
     """Answers `Cloud.progress` for one cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, agents: GuestAgents) -> None:
         self._cluster = cluster
+        self._agents = agents
         self._lock = threading.Lock()
         self._unknown: set[str] = set()
 
@@ -41,7 +52,19 @@ class Operations:
             raise
         except CloudRefused as refused:
             raise CloudBusy(str(refused), advice=refused.advice) from refused
-        return {id_: _answer(id_, tasks, guests) for id_ in ids}
+        answers = {id_: _answer(id_, tasks, guests) for id_ in ids if not id_.startswith(SYSPREP)}
+        return answers | {id_: self._sysprep(id_) for id_ in ids if id_.startswith(SYSPREP)}
+
+    def _sysprep(self, id_: str) -> Progress:
+        """One call each: an account publishes one Sandbox, and seldom. Trouble is no verdict."""
+        uuid, _, token = _rest(id_).partition(":")
+        try:
+            run = self._agents.look(uuid, token) if token else None
+        except CloudError:
+            return Progress(Progress.RUNNING)
+        if run is not None and run.is_running:
+            return Progress(Progress.RUNNING)
+        return Progress(Progress.DONE, 100)
 
     def _tasks(self, uuids: set[str]) -> dict[str, Progress]:
         if not uuids:

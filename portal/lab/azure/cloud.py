@@ -20,7 +20,6 @@ from portal.lab.azure.model import (
     Bucket,
     Dialect,
     Disk,
-    Guests,
     Limits,
     Lock,
     Nic,
@@ -33,6 +32,7 @@ from portal.lab.azure.model import (
 )
 from portal.lab.azure.refusals import ArmRefusal, not_found
 from portal.lab.clock import SECOND
+from portal.lab.guests import Guests
 
 if TYPE_CHECKING:
     from portal.lab.agenda import Due

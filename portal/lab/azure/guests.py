@@ -17,9 +17,8 @@ from portal.lab.azure.refusals import ArmRefusal, invalid
 from portal.lab.azure.routes import compute
 from portal.lab.azure.wire import is_agent_ready
 from portal.lab.clock import SECOND
+from portal.lab.guests import GENERALIZED
 from portal.lab.routing import Answer, Request
-
-GENERALIZED = "+generalized"
 
 
 @compute("POST", "virtualMachines/{name}/runCommand", "virtualMachines/runCommand/action")

@@ -163,19 +163,6 @@ class Nic(Resource):
     vm: str = ""
 
 
-@dataclass
-class Guests:
-    """What the guests of all machines do.
-
-    ``agent``: "ready" after a while, or "never". ``sysprep``: "ends" by shutting down, "fails"
-    at once with ``detail``, or "hangs".
-    """
-
-    agent: str = "ready"
-    sysprep: str = "ends"
-    detail: str = "SYSPRP Package Contoso.Notes was installed for a user."
-
-
 @dataclass(eq=False)
 class Operation:
     """A long-running operation; ``doom`` is the reason it will fail with, if the lab was told."""

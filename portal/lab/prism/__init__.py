@@ -8,6 +8,7 @@ from portal.lab.prism import (
     disks,
     dr_snapshots,
     failover,
+    guests,
     power,
     protection,
     remote_sites,
@@ -23,7 +24,7 @@ from portal.lab.prism import (
 from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
 
 __all__ = [
-    "V1", "V2", "V3", "PrismCluster", "clones", "disks", "dr_snapshots", "failover", "power",
-    "protection", "remote_sites", "replications", "restore", "schedules", "snapshots", "system",
-    "tasks", "vms", "volume_groups",
+    "V1", "V2", "V3", "PrismCluster", "clones", "disks", "dr_snapshots", "failover", "guests",
+    "power", "protection", "remote_sites", "replications", "restore", "schedules", "snapshots",
+    "system", "tasks", "vms", "volume_groups",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from portal.lab.clock import SECOND
+from portal.lab.guests import Guests
 from portal.lab.prism.model import (
     GIB,
     Container,
@@ -60,6 +61,7 @@ class PrismCluster:
         "counters": Counters,
         "timing": Timing,
         "dialect": Dialect,
+        "guests": Guests,
     }
 
     def __init__(self, name: str, lab: Lab) -> None:
@@ -69,6 +71,7 @@ class PrismCluster:
         self.counters = Counters()
         self.timing = Timing()
         self.dialect = Dialect()
+        self.guests = Guests()
         self.containers: dict[str, Container] = {}
         self.hosts: dict[str, Host] = {}
         self.networks: dict[str, Network] = {}
@@ -325,3 +328,4 @@ LINK_CHANGED: list[Callable[[PrismCluster], None]] = []
 V2: Routes[PrismCluster] = Routes()
 V1: Routes[PrismCluster] = Routes()
 V3: Routes[PrismCluster] = Routes()
+AGENT: Routes[PrismCluster] = Routes()

@@ -32,6 +32,7 @@ def state_show(cluster: PrismCluster, request: Request) -> Answer:
         "cut_links": sorted(sorted(pair) for pair in cluster.lab.cut_links),
         "dialect": asdict(cluster.dialect),
         "timing": asdict(cluster.timing),
+        "guests": asdict(cluster.guests),
     })  # fmt: skip
 
 
@@ -184,6 +185,12 @@ def dialectchange(cluster: PrismCluster, request: Request) -> Answer:
 @CONTROL("POST", "/timing")
 def timingchange(cluster: PrismCluster, request: Request) -> Answer:
     return change(cluster.timing, request)
+
+
+@CONTROL("POST", "/guests")
+def guests_set(cluster: PrismCluster, request: Request) -> Answer:
+    """The fields of ``Guests``: what all guests do from now on."""
+    return change(cluster.guests, request)
 
 
 @CONTROL("POST", "/identity")

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from portal.lab.app import Call, read_json
 from portal.lab.prism.auth import COOKIE, Sessions
-from portal.lab.prism.cluster import V1, V2, V3, PrismCluster
+from portal.lab.prism.cluster import AGENT, V1, V2, V3, PrismCluster
 from portal.lab.prism.control import CONTROL
+from portal.lab.prism.guests import TOKEN
 from portal.lab.prism.wire import error_body
 from portal.lab.routing import Answer, Refusal, Routes
 
@@ -19,6 +20,7 @@ BASES: dict[tuple[str, ...], Routes[PrismCluster]] = {
     ("api", "nutanix", "v1"): V1,
     ("api", "nutanix", "v2.0"): V2,
     ("api", "nutanix", "v3"): V3,
+    ("guest-agent", "v1"): AGENT,
 }
 
 
@@ -50,6 +52,8 @@ class PrismFront:
 
     def answer(self, call: Call) -> Answer:
         authorization = call.headers.get("authorization")
+        if _split(call.segments)[0] is AGENT:
+            return self._to_agent(call, authorization)
         try:
             token = self.sessions.admit(_cookie(call), authorization, self.site.now)
         except PermissionError:
@@ -59,6 +63,17 @@ class PrismFront:
             return answer
         cookies = {"Set-Cookie": f"{COOKIE}={token}; Path=/; Secure; HttpOnly"}
         return replace(answer, headers={**answer.headers, **cookies})
+
+    def _to_agent(self, call: Call, authorization: str | None) -> Answer:
+        """The gateway knows no sessions, and says what is wrong in its own words."""
+        if authorization != f"Bearer {TOKEN}":
+            return Answer({"detail": "The token is not accepted"}, 401)
+        routes, rest = _split(call.segments)
+        try:
+            handler, params = routes.find(call.request.method, rest)
+            return handler(self.site, replace(call.request, params=params))
+        except Refusal as refusal:
+            return Answer({"detail": str(refusal)}, refusal.status)
 
     def _handle(self, call: Call) -> Answer:
         routes, rest = _split(call.segments)
@@ -75,7 +90,7 @@ class PrismFront:
 
 def _split(segments: list[str]) -> tuple[Routes[PrismCluster], list[str]]:
     """Return the routes of the base that was called, and what follows it."""
-    for length in (3, 4):
+    for length in (2, 3, 4):
         routes = BASES.get(tuple(segments[:length]))
         if routes is not None:
             return routes, segments[length:]

@@ -55,6 +55,16 @@ class Nic:
     model: str = "virtio"
 
 
+@dataclass
+class Sysprep:
+    """A run of sysprep as the gateway tells of it. ``ends_at`` None: it never does."""
+
+    token: str
+    state: str
+    detail: str = ""
+    ends_at: int | None = None
+
+
 @dataclass(eq=False)
 class Vm:
     """A virtual machine. ``guest_shutdown_seconds`` None: the guest ignores ACPI_SHUTDOWN."""
@@ -71,6 +81,9 @@ class Vm:
     description: str | None = None
     guest_shutdown_seconds: float | None = 20
     guest_off_at: int | None = None
+    # When the guest agent answers after a start; the last sysprep it was told to run.
+    agent_up_at: int = 0
+    sysprep: Sysprep | None = None
     host_uuid: str | None = None
     timezone: str = "UTC"
     logical_timestamp: int = 1
@@ -334,6 +347,8 @@ class Timing:
     update_seconds: float = 2
     delete_seconds: float = 2
     power_seconds: float = 2
+    agent_seconds: float = 25
+    sysprep_seconds: float = 60
     disk_seconds: float = 3
     nic_seconds: float = 2
     snapshot_seconds: float = 3

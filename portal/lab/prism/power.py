@@ -62,6 +62,7 @@ def _shut_down(cluster: PrismCluster, vm: Vm) -> None:
 def turn(cluster: PrismCluster, vm: Vm, state: str) -> None:
     """Set the power state, with what goes with it."""
     vm.power_state, vm.guest_off_at = state, None
+    vm.agent_up_at = cluster.now + int(cluster.timing.agent_seconds * SECOND)
     vm.logical_timestamp += 1
     cluster.place(vm)
 
