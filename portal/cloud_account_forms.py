@@ -56,8 +56,10 @@ class CloudAccountForm(StandbyForm):
         cleaned = super().clean() or self.cleaned_data
         kind = KINDS[self.kind]
         names = (*kind.facts, kind.secret)
+        optional = {name: cleaned.pop(name, "") for name in kind.agent}
         if all(name in cleaned for name in names):
-            cleaned["secrets"] = {name: cleaned.pop(name) for name in names}
+            given = {name: value for name, value in optional.items() if value}
+            cleaned["secrets"] = {name: cleaned.pop(name) for name in names} | given
         return cleaned
 
 
@@ -84,10 +86,38 @@ class AhvForm(CloudAccountForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Kept encrypted; never shown again.",
     )
-    field_order = ("scope", "name", "endpoint", "user", "password", "ca_pem")
+    agent_endpoint = PlainCharField(
+        max_length=200,
+        required=False,
+        label="Guest agent gateway",
+        help_text="https address of the service that tells guests to run sysprep, for publishing "
+        "a domain-joined Sandbox. README says what it must do. Empty: there is none.",
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
+    )
+    agent_token = forms.CharField(
+        max_length=500,
+        strip=False,
+        required=False,
+        label="Gateway token",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Kept encrypted; never shown again.",
+    )
+    field_order = (
+        "scope", "name", "endpoint", "user", "password", "ca_pem", "agent_endpoint", "agent_token",
+    )  # fmt: skip
 
     def clean_endpoint(self) -> str:
         return checked_endpoint(self.cleaned_data["endpoint"])
+
+    def clean_agent_endpoint(self) -> str:
+        given = self.cleaned_data["agent_endpoint"]
+        return checked_endpoint(given, HTTPS_PORT) if given else ""
+
+    def clean_agent_token(self) -> str:
+        token: str = self.cleaned_data["agent_token"]
+        if token and not (self.cleaned_data.get("agent_endpoint") or self.errors):
+            raise ValidationError("Enter the gateway's address too, or leave the token empty.")
+        return token
 
 
 class AzureForm(CloudAccountForm):
@@ -195,11 +225,14 @@ class _Editing(CloudAccountForm):
             "name": cloud_account.name,
             "endpoint": cloud_account.endpoint,
             "ca_pem": cloud_account.ca_pem,
-        } | {fact: cloud_account.secrets.get(fact, "") for fact in kind.facts}
+        } | {fact: cloud_account.secrets.get(fact, "") for fact in (*kind.facts, *kind.agent[:1])}
         super().__init__(*args, **kwargs)
         secret = self.fields[kind.secret]
         secret.required = False
         secret.help_text = f"Empty: the present one stays. Another {kind.place} needs it again."
+        for token in kind.agent[1:]:
+            stays = "Empty: the present one stays. Another address needs it again."
+            self.fields[token].help_text = stays
 
 
 class AhvCreateForm(_Scoped, AhvForm):

@@ -35,7 +35,7 @@ from portal.services import cloud_accounts, machines, people, tenancy
 Say = Callable[[str], None]
 
 PASSWORD = "standby-demo"  # noqa: S105  # the demo's, printed at its start, loopback only
-AHV_SECRETS = {"user": "admin", "password": "lab-password"}
+AHV_SECRETS = {"user": "admin", "password": "lab-password", "agent_token": "lab-agent-token"}
 # What the lab's one application signs in with.
 AZURE_SECRETS = {
     "tenant": "11111111-1111-4111-8111-111111111111",
@@ -201,7 +201,9 @@ def _cloud_accounts(customer: Customer, lab: Lab, say: Say) -> None:
     for place, endpoint in lab.endpoints.items():
         name = CLOUD_ACCOUNTS.get(place, place)
         is_azure = place == AZURE
-        secrets = {**AZURE_SECRETS, "authority": endpoint} if is_azure else AHV_SECRETS
+        secrets = {**AHV_SECRETS, "agent_endpoint": endpoint}
+        if is_azure:
+            secrets = {**AZURE_SECRETS, "authority": endpoint}
         connection: dict[str, Any] = {
             "name": name,
             "endpoint": endpoint,

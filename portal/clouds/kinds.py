@@ -23,7 +23,8 @@ class Kind:
     place: str = "address"
     # A copy of a running server is possible; it is as after a power cut.
     copies_running: bool = False
-    # Secrets without which no guest can be told to run sysprep; the cloud itself can where none.
+    # Address and token of the guest agent gateway, without which no guest can be told to run
+    # sysprep; empty where the cloud itself can tell it. Both are optional parts of the secrets.
     agent: tuple[str, ...] = ()
     # Whether one cloud account reaches several sites, so that an account must name its own.
     has_regions: bool = False
@@ -31,7 +32,10 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "ahv": Kind(
-        "portal.clouds.ahv.driver:AhvCloud", ("user",), "password", agent=("agent_endpoint",)
+        "portal.clouds.ahv.driver:AhvCloud",
+        ("user",),
+        "password",
+        agent=("agent_endpoint", "agent_token"),
     ),
     "azure": Kind(
         "portal.clouds.azure.driver:AzureCloud",

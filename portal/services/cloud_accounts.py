@@ -12,7 +12,7 @@ from django.db import transaction
 
 from portal import engine
 from portal.audit import Actor, record
-from portal.clouds.kinds import KINDS
+from portal.clouds.kinds import KINDS, Kind
 from portal.models import CloudAccount, Customer, Infrastructure, Organization, Task
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
@@ -38,6 +38,7 @@ def create_cloud_account(
     """
     if organization and organization.customer_id != customer.pk:
         raise ValueError("the organization belongs to another customer")
+    _require_agent_token(KINDS[kind], secrets, {})
     cloud_account = CloudAccount(
         customer=customer,
         organization=organization,
@@ -82,6 +83,7 @@ def edit_cloud_account(
             f"Enter the {label} again: it was given for another {kind.place}.", field=kind.secret
         )
     kept = {**secrets, kind.secret: secrets[kind.secret] or present[kind.secret]}
+    kept |= _require_agent_token(kind, secrets, present)
     wanted = {"name": name, "endpoint": endpoint, "secrets": kept, "ca_pem": ca_pem}
     changed = [key for key, value in wanted.items() if getattr(cloud_account, key) != value]
     if not changed:
@@ -103,9 +105,26 @@ def edit_cloud_account(
     return cloud_account
 
 
+def _require_agent_token(
+    kind: Kind, secrets: Mapping[str, str], present: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the gateway's token, the present one if none is given for the same address."""
+    for address, token in [kind.agent] if kind.agent else []:
+        if not secrets.get(address):
+            return {}
+        is_elsewhere = secrets[address] != present.get(address)
+        given = secrets.get(token) or ("" if is_elsewhere else present.get(token, ""))
+        if not given:
+            raise Refused("Enter the token of the guest agent gateway.", field=token)
+        return {token: given}
+    return {}
+
+
 def _facts(cloud_account: CloudAccount) -> dict[str, Any]:
     """What of the sign-in may be shown."""
-    return {fact: cloud_account.secrets[fact] for fact in KINDS[cloud_account.kind].facts}
+    kind, secrets = KINDS[cloud_account.kind], cloud_account.secrets
+    shown = {fact: secrets[fact] for fact in kind.facts}
+    return shown | {fact: secrets[fact] for fact in kind.agent[:1] if fact in secrets}
 
 
 def check_connection(actor: Actor, cloud_account: CloudAccount) -> Task:

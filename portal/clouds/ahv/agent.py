@@ -8,6 +8,7 @@ Prism has no call that reaches into a guest, so a deployment provides this servi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote, urlsplit
@@ -17,7 +18,7 @@ import urllib3
 
 from portal.clouds.ahv import failures
 from portal.clouds.ahv.http import open_session
-from portal.clouds.api import CloudBusy, CloudRefused, CloudUnreachable, Connection
+from portal.clouds.api import CloudBusy, CloudError, CloudRefused, CloudUnreachable, Connection
 from portal.clouds.patience import retry_after
 
 BASE = "/guest-agent/v1"
@@ -64,6 +65,15 @@ class GuestAgents:
         if response.status_code != 200:
             raise self._refusal(response)
         return self._state(response)
+
+    def warnings(self) -> Iterator[str]:
+        """Say what is wrong with the gateway, if there is one: it is asked about nothing."""
+        if not self._connection.secrets.get("agent_endpoint"):
+            return
+        try:
+            self.look("none", "none")
+        except CloudError as error:
+            yield f"Sysprep cannot be run: {error} {error.advice}".strip()
 
     def close(self) -> None:
         """Close the kept-alive connections."""

@@ -56,7 +56,7 @@ class AhvCloud:
             id=wire.text(cluster, "uuid"),
             name=wire.text(cluster, "name"),
             version=version,
-            warnings=tuple(_warnings(cluster, version)),
+            warnings=(*_warnings(cluster, version), *self._agents.warnings()),
         )
 
     def inventory(self) -> Inventory:
