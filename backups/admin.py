@@ -1,22 +1,33 @@
-"""Backups in the Django admin: to look at. They change through tasks alone."""
+"""Backups and settings of systems in the Django admin. Backups change through tasks alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from backups.models import Backup
+from backups import policies
+from backups.models import Backup, BackupPolicy
+from portal.admin.audited import ReadOnly
+from portal.admin.tenancy import AccountAdmin
+from portal.audit import Actor
+from portal.models import Account, Resource
 
 if TYPE_CHECKING:
-    _Base = admin.ModelAdmin[Backup]
-else:
-    _Base = admin.ModelAdmin
+    _PolicyAdmin = admin.ModelAdmin[BackupPolicy]
+else:  # classes of the admin cannot be subscripted when the program runs
+    _PolicyAdmin = admin.ModelAdmin
+
+Kind = Resource.Kind
 
 
 @admin.register(Backup)
-class BackupAdmin(_Base):
+class BackupAdmin(ReadOnly):
     list_display = ("name", "resource", "type", "status", "created_at", "size_bytes", "site")
     list_filter = ("status", "type")
     list_select_related = ("resource",)
@@ -24,11 +35,78 @@ class BackupAdmin(_Base):
     date_hierarchy = "created_at"
     show_full_result_count = False
 
+
+@admin.register(BackupPolicy)
+class BackupPolicyAdmin(_PolicyAdmin):
+    """Staff change how many are kept. The schedule is the administrators' own."""
+
+    fields = ("account", "resource", "runs", "next_run_at", "keep_scheduled", "keep_manual")
+    readonly_fields = ("account", "resource", "runs", "next_run_at")
+    list_display = (
+        "resource", "account", "runs", "next_run_at", "keep_scheduled", "keep_manual",
+    )  # fmt: skip
+    list_select_related = ("resource__account",)
+    list_filter = ("is_scheduled",)
+    search_fields = ("resource__name", "resource__account__name")
+    show_full_result_count = False
+
+    @admin.display(ordering="resource__account__name")
+    def account(self, policy: BackupPolicy) -> Account:
+        return policy.resource.account
+
+    @admin.display(description="schedule", ordering="backup_time")
+    def runs(self, policy: BackupPolicy) -> str:
+        return _schedule(policy)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Backup | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: BackupPolicy | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Backup | None = None) -> bool:
-        return False
+    def save_model(self, request: HttpRequest, obj: BackupPolicy, form: Any, change: bool) -> None:
+        """Save as the portal does: it writes the audit trail, and minds who else saves."""
+        # Before the settings are read, so that nobody changes the schedule in between.
+        resource = Resource.objects.select_for_update(of=("self",)).get(pk=obj.resource_id)
+        present = policies.present(BackupPolicy.objects.get(pk=obj.pk))
+        numbers = {name: form.cleaned_data[name] for name in form.changed_data}
+        policies.save_policy(Actor.of(request), resource, replace(present, **numbers))
+
+
+def _schedule(policy: BackupPolicy) -> str:
+    if not policy.is_scheduled:
+        return "off"
+    every = "daily" if policy.interval_days == 1 else f"every {policy.interval_days} days"
+    return f"{every} at {policy.backup_time:%H:%M} {policy.time_zone}"
+
+
+admin.site.unregister(Account)
+
+
+@admin.register(Account)
+class AccountWithSystemsAdmin(AccountAdmin):
+    """With each system's schedule and numbers, which only this app knows."""
+
+    readonly_fields = (*AccountAdmin.readonly_fields, "systems")
+
+    @admin.display(description="Systems")
+    def systems(self, account: Account) -> SafeString | str:
+        servers = account.resources.filter(kind__in=(Kind.SANDBOX, Kind.UTILITY_SERVER))
+        servers = servers.select_related("backup_policy").order_by("kind", "name")
+        lines = [(_line(resource),) for resource in servers]
+        return format_html_join("", "<p>{}</p>", lines) if lines else "-"
+
+
+def _line(resource: Resource) -> SafeString:
+    """A system in a sentence, with the way to its numbers once it has any of its own."""
+    policy = getattr(resource, "backup_policy", None)
+    if policy is None:
+        return format_html("{}: settings as they were set up, never changed", resource)
+    return format_html(
+        '<a href="{}">{}</a>: schedule {}; {} scheduled and {} manual backups retained',
+        reverse("admin:backups_backuppolicy_change", args=[policy.pk]),
+        resource,
+        _schedule(policy),
+        policy.keep_scheduled,
+        policy.keep_manual,
+    )

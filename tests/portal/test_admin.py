@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 
@@ -19,7 +21,13 @@ from portal.models import (
     Task,
     User,
 )
-from tests.factories import CloudAccountFactory, NotificationFactory, RoleGrantFactory, TaskFactory
+from tests.factories import (
+    CloudAccountFactory,
+    CustomerFactory,
+    NotificationFactory,
+    RoleGrantFactory,
+    TaskFactory,
+)
 from tests.people import World
 
 SignIn = Callable[[User], Client]
@@ -179,3 +187,69 @@ def test_tasks_and_audit_entries_cannot_be_changed(
     for url in (f"/admin/portal/task/{task.pk}/delete/", "/admin/portal/auditentry/add/"):
         assert client.post(url, {"post": "yes"}).status_code == 403
     assert Task.objects.filter(pk=task.pk).exists()
+
+
+def test_an_account_shows_how_many_tasks_run_at_a_time_and_where_that_is_changed(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    CloudAccount.objects.filter(pk=world.cloud_account.pk).update(max_tasks=17)
+    client = sign_in(staff)
+    where = f"/admin/portal/cloudaccount/{world.cloud_account.pk}/change/"
+    page = client.get(f"/admin/portal/account/{world.account.pk}/change/").text
+    assert f'17, of the cloud account <a href="{where}">' in page
+    form = {"customer": world.customer.pk, "name": "c", "max_tasks": "18", "user": "admin"}
+    client.post(where, form | {"endpoint": world.cloud_account.endpoint})
+    entry = AuditEntry.objects.get(action="cloud_account.edit")
+    assert (entry.detail["before"], entry.detail["after"]) == (
+        {"max_tasks": 17},
+        {"max_tasks": 18},
+    )
+    assert entry.actor_label == "Sam Staff"
+
+
+@pytest.mark.parametrize("query", ["Copy of monday", "Backup Sandbox", "{id}"])
+def test_staff_find_a_task_and_read_it(
+    world: World, staff: User, sign_in: SignIn, query: str
+) -> None:
+    task = TaskFactory(account=world.account, subject="Copy of Monday")
+    other = TaskFactory(account=world.account, title="Other", subject="Something")
+    client = sign_in(staff)
+    found = client.get("/admin/portal/task/", {"q": query.format(id=task.pk)}).text
+    assert str(task.pk) in found
+    assert str(other.pk) not in found
+    page = client.get(f"/admin/portal/task/{task.pk}/change/").text
+    assert "Copy of Monday" in page
+    assert 'type="submit" value="Save"' not in page
+    assert client.post(f"/admin/portal/task/{task.pk}/change/", {"state": "x"}).status_code == 403
+
+
+def test_what_cannot_be_removed_leaves_no_entry_that_says_it_was(
+    staff: User, sign_in: SignIn
+) -> None:
+    gone = CustomerFactory(name="Fabrikam")
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("DELETE") and "portal_customer" in sql:
+            raise OperationalError("the disk is full")
+        return execute(sql, params, many, context)
+
+    form = {"action": "delete_selected", "_selected_action": gone.pk, "post": "yes"}
+    client = sign_in(staff)
+    with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
+        client.post("/admin/portal/customer/", form)
+    assert not AuditEntry.objects.exists()
+    client.post("/admin/portal/customer/", form)
+    assert AuditEntry.objects.get().action == "customer.delete"
+
+
+def test_a_password_set_by_staff_is_in_the_trail_without_the_password(
+    auditor: User, staff: User, sign_in: SignIn
+) -> None:
+    secret = "correct horse battery"
+    form = {"usable_password": "true", "password1": secret, "password2": secret}
+    sign_in(staff).post(f"/admin/portal/user/{auditor.pk}/password/", form)
+    auditor.refresh_from_db()
+    assert auditor.check_password(secret)
+    entry = AuditEntry.objects.get(action="user.edit")
+    assert (entry.actor, entry.detail["changed"]) == (staff, ["password"])
+    assert secret not in str(list(AuditEntry.objects.values()))

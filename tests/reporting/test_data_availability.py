@@ -1,0 +1,106 @@
+"""How long records are available: the source's table, and staff who change a period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError
+from django.test import Client
+
+from portal.models import AuditEntry, User
+from reporting.models import DataAvailability, DataType
+
+SignIn = Callable[[User], Client]
+filling = import_module("reporting.migrations.0002_data_availability")
+# R144 to R154: availability, CSV/Report, Admin API.
+TABLE = (
+    ("Session Reports", "No Limit *", True, True),
+    ("Audit Trail", "24 Months", True, True),
+    ("Sessions", "12 Months *", True, True),
+    ("Tasks", "12 Months", False, False),
+    ("Usage", "12 Months *", True, True),
+    ("User Activity", "12 Months", True, True),
+    ("Disk Usage", "6 Months *", True, True),
+    ("Elasticity", "3 Months", True, True),
+    ("Notifications", "3 Months", False, False),
+    ("Session Trail", "2 Months", True, True),
+    ("Session Logs", "1 Month", False, False),
+)
+
+
+@pytest.fixture(autouse=True)
+def _rows(db: None) -> None:
+    """Tests that use real processes empty all tables, and leave them so."""
+    filling.fill(apps, None)
+
+
+def test_the_rows_are_those_of_the_table_in_its_order() -> None:
+    rows = DataAvailability.objects.all()
+    assert tuple((str(row), row.period, row.has_csv, row.has_api) for row in rows) == TABLE
+    assert [row.data_type for row in rows] == DataType.values
+    assert [str(row) for row in rows if row.has_report] == ["Session Reports"]
+
+
+def test_the_rows_can_be_taken_back_and_made_again_without_undoing_a_change() -> None:
+    DataAvailability.objects.filter(data_type=DataType.TASKS).update(months=18)
+    filling.fill(apps, None)
+    assert DataAvailability.objects.get(data_type=DataType.TASKS).months == 18
+    filling.empty(apps, None)
+    assert not DataAvailability.objects.exists()
+    filling.fill(apps, None)
+    assert DataAvailability.objects.count() == 11
+
+
+@pytest.mark.parametrize("months", [1, 36, 120])
+def test_staff_change_a_period_and_the_trail_says_from_what_to_what(
+    staff: User, sign_in: SignIn, months: int
+) -> None:
+    client = sign_in(staff)
+    assert "24 Months" in client.get("/admin/reporting/dataavailability/").text
+    url = "/admin/reporting/dataavailability/audit_trail/change/"
+    client.post(url, {"months": months, "has_api": "", "data_type": "tasks", "is_starred": "on"})
+    row = DataAvailability.objects.get(data_type=DataType.AUDIT_TRAIL)
+    assert (row.months, row.has_csv, row.has_api, row.is_starred) == (months, True, True, False)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.actor_label, entry.target_label) == (
+        "data_availability.edit", staff, "Sam Staff", "Audit Trail",
+    )  # fmt: skip
+    assert (entry.detail["before"], entry.detail["after"]) == ({"months": 24}, {"months": months})
+
+
+@pytest.mark.parametrize("months", ["0", "121", "-1", "1.5", "many"])
+def test_a_period_is_1_to_120_months(staff: User, sign_in: SignIn, months: str) -> None:
+    url = "/admin/reporting/dataavailability/audit_trail/change/"
+    answer = sign_in(staff).post(url, {"months": months})
+    assert "errorlist" in answer.text
+    assert DataAvailability.objects.get(data_type=DataType.AUDIT_TRAIL).months == 24
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("months", [0, 121])
+def test_the_database_takes_no_other_period(months: int) -> None:
+    with pytest.raises(IntegrityError):
+        DataAvailability.objects.filter(data_type=DataType.TASKS).update(months=months)
+
+
+def test_nobody_adds_or_removes_a_type(staff: User, sign_in: SignIn) -> None:
+    client = sign_in(staff)
+    assert client.post("/admin/reporting/dataavailability/add/", {"months": 3}).status_code == 403
+    url = "/admin/reporting/dataavailability/tasks/delete/"
+    assert client.post(url, {"post": "yes"}).status_code == 403
+    form = {"action": "delete_selected", "_selected_action": "tasks", "post": "yes"}
+    client.post("/admin/reporting/dataavailability/", form)
+    assert DataAvailability.objects.count() == 11
+
+
+@pytest.mark.parametrize("who", ["customer_admin", "account_admin", "auditor"])
+def test_people_of_customers_change_no_period(
+    who: str, sign_in: SignIn, request: pytest.FixtureRequest
+) -> None:
+    client = sign_in(request.getfixturevalue(who))
+    url = "/admin/reporting/dataavailability/tasks/change/"
+    assert client.post(url, {"months": 99}).status_code in {302, 403}
+    assert DataAvailability.objects.get(data_type=DataType.TASKS).months == 12
