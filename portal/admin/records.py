@@ -14,6 +14,8 @@ class TaskAdmin(ReadOnly):
     list_select_related = ("account", "cloud_account")
     list_filter = ("state", "kind")
     search_fields = ("title", "subject", "id")
+    # On Azure it holds what the cloud answered, which nobody has looked through.
+    exclude = ("operation",)
     show_full_result_count = False
 
 

@@ -211,7 +211,7 @@ def test_an_account_shows_how_many_tasks_run_at_a_time_and_where_that_is_changed
 def test_staff_find_a_task_and_read_it(
     world: World, staff: User, sign_in: SignIn, query: str
 ) -> None:
-    task = TaskFactory(account=world.account, subject="Copy of Monday")
+    task = TaskFactory(account=world.account, subject="Copy of Monday", operation="x-4711-x")
     other = TaskFactory(account=world.account, title="Other", subject="Something")
     client = sign_in(staff)
     found = client.get("/admin/portal/task/", {"q": query.format(id=task.pk)}).text
@@ -219,6 +219,7 @@ def test_staff_find_a_task_and_read_it(
     assert str(other.pk) not in found
     page = client.get(f"/admin/portal/task/{task.pk}/change/").text
     assert "Copy of Monday" in page
+    assert "x-4711-x" not in page
     assert 'type="submit" value="Save"' not in page
     assert client.post(f"/admin/portal/task/{task.pk}/change/", {"state": "x"}).status_code == 403
 
