@@ -87,3 +87,23 @@ def test_whoever_is_signed_in_as_staff_cannot_try_passwords_of_others_there(
 def test_people_of_customers_are_refused_at_its_door(auditor: User, sign_in: SignIn) -> None:
     for method in ("get", "post"):
         assert getattr(sign_in(auditor), method)("/admin/login/").status_code == 403
+
+
+def test_signing_out_of_the_administration_is_in_the_trail(person: User, sign_in: SignIn) -> None:
+    client = sign_in(person)
+    client.post("/admin/logout/")
+    assert "_auth_user_id" not in client.session
+    assert AuditEntry.objects.get().action == "user.signed_out"
+    assert AuditEntry.objects.get().actor == person
+
+
+def test_the_own_password_is_changed_where_tries_are_limited(person: User, sign_in: SignIn) -> None:
+    client = sign_in(person)
+    form = {"old_password": "wrong", "new_password1": "x" * 20, "new_password2": "x" * 20}
+    answer = client.post("/admin/password_change/", form)
+    assert (answer.status_code, answer["Location"]) == (302, "/sign-in/password/change/")
+    form = {"oldpassword": "wrong", "password1": "x" * 20, "password2": "x" * 20}
+    answers = [client.post(answer["Location"], form).status_code for _ in range(6)]
+    assert answers[-1] == 429
+    person.refresh_from_db()
+    assert person.check_password(PASSWORD)
