@@ -6,7 +6,9 @@ from typing import Any
 
 from django import forms
 
-from portal.forms import PlainCharField, StandbyForm, plain_text
+from backups.models import MOST_KEPT, BackupPolicy
+from backups.policies import Wanted
+from portal.forms import PlainCharField, StandbyForm, ZoneSelect, plain_text, zones_with
 
 
 class TextField(forms.CharField):
@@ -35,3 +37,68 @@ class BackupCreateForm(StandbyForm):
     description = TextField(
         max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
+
+
+class KeepField(forms.IntegerField):
+    """How many backups are kept: a whole number from 1 to 100 (R040)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        said = f"Enter a whole number from 1 to {MOST_KEPT}."
+        errors = dict.fromkeys(("required", "invalid", "min_value", "max_value"), said)
+        super().__init__(min_value=1, max_value=MOST_KEPT, error_messages=errors, **kwargs)
+
+
+class BackupPolicyForm(StandbyForm):
+    """Settings of one system. Without a schedule, what belongs to it stays as it was."""
+
+    SCHEDULE = ("backup_time", "time_zone", "keep_scheduled")
+
+    is_scheduled = forms.BooleanField(
+        label="Schedule daily backups",
+        required=False,
+        help_text="Every day of the week, including weekends.",
+        widget=forms.CheckboxInput(
+            attrs={"class": "switch", "role": "switch", "data-reveals": True, "autofocus": True}
+        ),
+    )
+    backup_time = forms.TimeField(
+        label="Backup time",
+        error_messages={
+            "required": "Enter a time of day.",
+            "invalid": "Enter a time of day from 00:00 to 23:59.",
+        },
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time", "aria-label": "Time of day"}),
+    )
+    time_zone = forms.ChoiceField(
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), "Choose a time zone of the list."
+        ),
+        widget=ZoneSelect(attrs={"aria-label": "Time zone"}),
+    )
+    keep_scheduled = KeepField(
+        label="Number of scheduled backups retained",
+        help_text="The oldest is deleted when a new one completes.",
+    )
+    keep_manual = KeepField(
+        label="Number of manual backups retained",
+        help_text="At this number you must delete one before you can create another.",
+    )
+
+    def __init__(self, policy: BackupPolicy, *args: Any, **kwargs: Any) -> None:
+        present = {
+            name: getattr(policy, name) for name in ("is_scheduled", *self.SCHEDULE, "keep_manual")
+        }
+        super().__init__(*args, initial=present, **kwargs)
+        zone = self.fields["time_zone"]
+        if isinstance(zone, forms.ChoiceField):
+            zone.choices = zones_with(policy.time_zone)
+        if self.is_bound and not self.data.get("is_scheduled"):
+            # What is hidden cannot be mended by the person who sees the message.
+            self.data = {
+                **dict(self.data.items()),
+                **{name: present[name] for name in self.SCHEDULE},
+            }
+
+    def wanted(self) -> Wanted:
+        """The settings a valid form asks for."""
+        return Wanted(**self.cleaned_data)

@@ -39,8 +39,7 @@ class BackupQuerySet(models.QuerySet["Backup"]):
 
     def held_manually(self) -> BackupQuerySet:
         """What counts towards the cap on manual backups (R038): all there is, or soon will be."""
-        held = (Backup.Status.CREATING, Backup.Status.READY, Backup.Status.DELETING)
-        return self.filter(type=Backup.Type.MANUAL, status__in=held, original=None)
+        return self.filter(Backup.HELD_MANUALLY)
 
 
 class Backup(models.Model):
@@ -62,6 +61,12 @@ class Backup(models.Model):
         DELETED = "deleted", "Deleted"  # gone at the cloud; the row is kept for the records
 
     LISTED = (Status.CREATING, Status.READY, Status.FAILED, Status.MISSED, Status.DELETING)
+
+    HELD_MANUALLY = Q(
+        type=Type.MANUAL,
+        status__in=(Status.CREATING, Status.READY, Status.DELETING),
+        original=None,
+    )
 
     FOLLOWS: dict[str, frozenset[str]] = {
         Status.CREATING: frozenset({Status.READY, Status.FAILED, Status.CANCELED}),

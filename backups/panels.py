@@ -14,7 +14,8 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.urls import reverse
 
-from backups.models import Backup, BackupQuerySet
+from backups.models import Backup, BackupPolicy, BackupQuerySet
+from backups.services import LimitReached
 from backups.tables import BackupTable, page_of_backups
 from portal.access import Missing, Permission
 from portal.clouds.api import PowerState
@@ -113,7 +114,23 @@ class Panel:
     @property
     def create_hindrance(self) -> str:
         """Why no backup can be created now, or ""."""
-        return self._hindrance(Permission.BACK_UP_SERVERS, needs_machine=True)
+        reason = self._hindrance(Permission.BACK_UP_SERVERS, needs_machine=True)
+        if reason or not self.is_at_manual_limit:
+            return reason
+        return str(LimitReached(self.resource, self.totals["manual"], self.policy.keep_manual))
+
+    @property
+    def is_at_manual_limit(self) -> bool:
+        """Whether the cap on manual backups is reached (R038, R039)."""
+        return self.totals["manual"] >= self.policy.keep_manual
+
+    @cached_property
+    def policy(self) -> BackupPolicy:
+        """Its settings, or the defaults."""
+        found: BackupPolicy | None = getattr(self.resource, "backup_policy", None)
+        return found or BackupPolicy(
+            resource=self.resource, time_zone=self.resource.account.time_zone
+        )
 
     @property
     def restore_hindrance(self) -> str:
@@ -122,6 +139,12 @@ class Panel:
     @property
     def delete_hindrance(self) -> str:
         return self._hindrance(Permission.DELETE_SERVER_BACKUPS, needs_machine=False)
+
+    @property
+    def settings_hindrance(self) -> str:
+        """Why the settings cannot be changed, or "". They can while the system is busy."""
+        right = Permission.BACK_UP_SERVERS
+        return "" if right in self.permissions else str(Missing(right))
 
     def _hindrance(self, permission: Permission, *, needs_machine: bool) -> str:
         if permission not in self.permissions:
@@ -138,9 +161,14 @@ class Panel:
 
     @cached_property
     def totals(self) -> dict[str, int]:
-        """Listed backups and bytes they hold, whatever the list is narrowed to."""
+        """Listed backups, bytes they hold, and what counts as kept of each type."""
+        counted = Q(status=Backup.Status.READY, is_pinned=False, original=None)
         totals: dict[str, int] = self.backups.aggregate(
-            count=Count("pk"), size=Sum("size_bytes", default=0)
+            count=Count("pk"),
+            size=Sum("size_bytes", default=0),
+            scheduled=Count("pk", filter=counted & Q(type=Backup.Type.SCHEDULED)),
+            publish=Count("pk", filter=counted & Q(type=Backup.Type.PUBLISH)),
+            manual=Count("pk", filter=Backup.HELD_MANUALLY),
         )
         return totals
 
@@ -178,7 +206,8 @@ def system_label(resource: Resource) -> str:
 def servers_of(account: Account) -> QuerySet[Resource]:
     """Servers of an account with what their heads show of their backups, in one query."""
     ready = Q(backups__status=Backup.Status.READY)
-    return account.resources.select_related("account", "cloud_account").annotate(
+    servers = account.resources.select_related("account", "cloud_account", "backup_policy")
+    return servers.annotate(
         backup_count=Count("backups", filter=Q(backups__status__in=Backup.LISTED)),
         last_backup_at=Max("backups__completed_at", filter=ready),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from backups import views
+from backups import policy_views, views
 
 app_name = "backups"
 urlpatterns = [
@@ -23,6 +23,11 @@ urlpatterns = [
         "accounts/<uuid:account>/resources/<uuid:resource>/backups/create/",
         views.backup_create,
         name="backup_create",
+    ),
+    path(
+        "accounts/<uuid:account>/resources/<uuid:resource>/backups/settings/",
+        policy_views.backup_policy_edit,
+        name="backup_policy_edit",
     ),
     path(
         "accounts/<uuid:account>/backups/<uuid:backup>/restore/",

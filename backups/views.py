@@ -99,16 +99,16 @@ def utility_server_detail(request: Request, resource: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def backup_create(request: Request, resource: UUID) -> HttpResponse:
     """Name and description; then, unless the server is off, the prompt to power it off (R021)."""
-    panel = _panel(request, resource)
+    panel = panel_of(request, resource)
     form = BackupCreateForm(request.POST if request.method == "POST" else None)
     context = _dialog_context(panel, panel.create_hindrance) | {
         "form": form,
         "can_keep_running": services.can_keep_running(panel.resource),
     }
     if request.method != "POST":
-        return _dialog(request, panel, "backups/backup_create.html", context)
+        return open_dialog(request, panel, "backups/backup_create.html", context)
     if not form.is_valid():
-        return _dialog(request, panel, "backups/backup_create.html", context, status=422)
+        return open_dialog(request, panel, "backups/backup_create.html", context, status=422)
     try:
         backup = services.create_backup(
             Actor.of(request),
@@ -118,7 +118,7 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
             **form.cleaned_data,
         )
     except services.PowerOffNotAccepted:
-        return _dialog(request, panel, "backups/backup_create_prompt.html", context)
+        return open_dialog(request, panel, "backups/backup_create_prompt.html", context)
     except Refused as refusal:
         return _refused(request, panel, "backups/backup_create.html", context, refusal)
     return done(request, _requested(panel, f"Backup “{backup}”", backup.task_id), panel.url)
@@ -128,11 +128,11 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def backup_restore(request: Request, backup: UUID) -> HttpResponse:
     found = get_object_or_404(_backups(request), pk=backup)
-    panel = _panel(request, found.resource_id)
+    panel = panel_of(request, found.resource_id)
     refusal = panel.restore_hindrance if found.may_restore else services.not_restorable(found)
     context = _dialog_context(panel, refusal) | {"backup": found}
     if request.method != "POST":
-        return _dialog(request, panel, "backups/backup_restore.html", context)
+        return open_dialog(request, panel, "backups/backup_restore.html", context)
     try:
         task = services.restore_backup(
             Actor.of(request), found, may_power_off=_has_consent(request)
@@ -146,11 +146,11 @@ def backup_restore(request: Request, backup: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def backup_delete(request: Request, backup: UUID) -> HttpResponse:
     found = get_object_or_404(_backups(request), pk=backup)
-    panel = _panel(request, found.resource_id)
+    panel = panel_of(request, found.resource_id)
     refusal = panel.delete_hindrance if found.may_delete else services.not_deletable(found)
     context = _dialog_context(panel, refusal) | {"backup": found}
     if request.method != "POST":
-        return _dialog(request, panel, "backups/backup_delete.html", context)
+        return open_dialog(request, panel, "backups/backup_delete.html", context)
     try:
         task = services.delete_backup(Actor.of(request), found)
     except Refused as refusal:
@@ -168,7 +168,8 @@ def _backups(request: Request) -> QuerySet[Backup]:
     return backups.select_related("resource__account", "resource__cloud_account", "task")
 
 
-def _panel(request: Request, resource: UUID) -> Panel:
+def panel_of(request: Request, resource: UUID) -> Panel:
+    """The panel of a server of the account; 404 for anything else."""
     servers = servers_of(request.account).filter(kind__in=SERVER_KINDS)
     return Panel(get_object_or_404(servers, pk=resource), request.permissions, QueryDict())
 
@@ -191,7 +192,7 @@ def _has_consent(request: Request) -> bool:
     return request.POST.get("may_power_off") == "yes"
 
 
-def _dialog(
+def open_dialog(
     request: Request, panel: Panel, template: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     """The dialog alone, or on the page of its system."""
@@ -208,7 +209,7 @@ def _refused(
         panel.task = refusal.task
     can_go_on = isinstance(refusal, services.PowerOffNotAccepted)
     context = context | {"refusal": refusal, "hindrance": "" if can_go_on else str(refusal)}
-    return _dialog(request, panel, template, context, status=422)
+    return open_dialog(request, panel, template, context, status=422)
 
 
 def _requested(panel: Panel, what: str, task_id: UUID | None) -> SafeString:

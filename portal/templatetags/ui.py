@@ -197,6 +197,12 @@ def when(at: datetime | None, zone: ZoneInfo | None = None) -> SafeString:
 
 
 @register.filter
+def in_zone(at: datetime | None, zone: str) -> SafeString:
+    """The same in a zone given by its IANA name."""
+    return when(at, ZoneInfo(zone))
+
+
+@register.filter
 def duration(span: timedelta | float | None) -> str:
     """``10 s``, ``4 min``, ``2 h 06 min``, ``3 d 4 h``; a plain number is seconds."""
     if span is None:
