@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from backups import services
+from backups import publish, services
 from backups.models import Backup
 from portal.audit import SYSTEM
 from portal.engine.runner import Runner
@@ -79,6 +79,16 @@ class Scene:
             SYSTEM, self.resource, name=name,
             may_power_off=not keep_running, keep_running=keep_running,
         )  # fmt: skip
+        self.allow_time(backup.task)
+        return backup
+
+    def publish(self) -> Backup:
+        """Start publishing, in an account that is domain-joined: with sysprep."""
+        self.resource.refresh_from_db()
+        account = self.resource.account
+        account.is_domain_joined = True
+        account.save()
+        backup = publish.publish_sandbox(SYSTEM, self.resource, may_power_off=True)
         self.allow_time(backup.task)
         return backup
 

@@ -19,12 +19,25 @@ from portal.clouds.kinds import KINDS
 RUNNING = "backup of what runs on"
 
 
+# A long workflow of many calls: so many times fewer of them are struck every day.
+LONG = {"publish": 48}
+
+
 def strides(**everyday: int) -> dict[str, int]:
     """Return by kind of cloud every how many calls something is tried."""
-    if os.environ.get("STANDBY_MATRIX") == "all":
+    if _is_whole():
         return dict.fromkeys(everyday, 1)
     is_first = "sqlite" in settings.DATABASES["default"]["ENGINE"]
     return {kind: stride * (1 if is_first else 4) for kind, stride in everyday.items()}
+
+
+def stride_of(stride: int, workflow: str) -> int:
+    """Return every how many calls it is tried with this workflow."""
+    return stride if _is_whole() else stride * LONG.get(workflow, 1)
+
+
+def _is_whole() -> bool:
+    return os.environ.get("STANDBY_MATRIX") == "all"
 
 
 def of_each_kind(workflows: Iterable[str]) -> list[tuple[str, str]]:

@@ -24,14 +24,14 @@ from portal.lab import Fault, Lab, LabServer
 from portal.models import Task
 from tests.lab.azure.schemas_check import checked
 from tests.lab_fixtures import empty_lab
-from tests.matrix.strides import RUNNING, of_each_kind, strides
+from tests.matrix.strides import RUNNING, of_each_kind, stride_of, strides
 from tests.scene import CLUSTER, Scene, build
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
 ROOT = Path(__file__).resolve().parents[2]
 # Far above what any workflow needs: the loop ends when a run outlives its kill.
-MANY = 200
+MANY = 1000
 # Both databases see every crash on AHV; see `tests.matrix.strides`.
 STRIDES = {"ahv": 1, **strides(azure=4)}
 
@@ -97,6 +97,18 @@ def _prepare_running_backup(scene: Scene) -> Callable[[], None]:
     return _prepare_backup(scene, keep_running=True)
 
 
+def _prepare_publish(scene: Scene) -> Callable[[], None]:
+    backup = scene.publish()
+
+    def check() -> None:
+        backup.refresh_from_db()
+        assert backup.status == Backup.Status.READY
+        assert scene.content_of(backup) == "original+generalized"
+        scene.assert_in_order("original")
+
+    return check
+
+
 def _prepare_restore(scene: Scene) -> Callable[[], None]:
     backup = scene.have_backup()
     scene.write("changed")
@@ -127,6 +139,7 @@ WORKFLOWS = {
     "restore": _prepare_restore,
     "delete": _prepare_delete,
     RUNNING: _prepare_running_backup,
+    "publish": _prepare_publish,
 }
 
 
@@ -150,8 +163,9 @@ def test_a_killed_worker_loses_and_doubles_nothing(
 def _kill_at_every_call(
     kind: str, workflow: str, when: str, host: Host, lab: Lab, server: LabServer
 ) -> Iterator[int]:
-    first = list(WORKFLOWS).index(workflow) % STRIDES[kind]
-    for number in range(first, MANY, STRIDES[kind]):
+    stride = stride_of(STRIDES[kind], workflow)
+    first = list(WORKFLOWS).index(workflow) % stride
+    for number in range(first, MANY, stride):
         empty_lab(lab)
         scene = build(server, lab, kind=kind)
         check = WORKFLOWS[workflow](scene)

@@ -22,12 +22,12 @@ from portal.models import Task
 from portal.refusals import Refused
 from tests.lab.azure.schemas_check import checked
 from tests.lab_fixtures import CLOUD_CALL, empty_lab
-from tests.matrix.strides import RUNNING, of_each_kind, strides
+from tests.matrix.strides import RUNNING, of_each_kind, stride_of, strides
 from tests.scene import Scene, build
 
 pytestmark = pytest.mark.django_db
 
-MANY = 200
+MANY = 1000
 # Every how many calls a fault strikes, in the everyday run: each fault begins at another call.
 STRIDES = strides(ahv=1, azure=10)
 
@@ -74,6 +74,12 @@ def _running_backup(scene: Scene) -> tuple[Task, Backup]:
     return _backup(scene, keep_running=True)
 
 
+def _publish(scene: Scene) -> tuple[Task, Backup]:
+    backup = scene.publish()
+    assert backup.task
+    return backup.task, backup
+
+
 def _restore(scene: Scene) -> tuple[Task, Backup]:
     backup = scene.have_backup()
     scene.write("changed")
@@ -90,6 +96,7 @@ STARTS = {
     "restore": _restore,
     "delete": _delete,
     RUNNING: _running_backup,
+    "publish": _publish,
 }
 
 
@@ -101,7 +108,7 @@ def _check(workflow: str, scene: Scene, task: Task, backup: Backup, fault: str) 
     assert is_done or fault not in PASSING, f"{task.error} {task.error_detail}"
     assert is_done or (task.error and task.advice)
     content = "original"
-    if workflow.startswith("backup"):
+    if workflow == "publish" or workflow.startswith("backup"):
         assert backup.status == (Backup.Status.READY if is_done else Backup.Status.FAILED)
     elif workflow == "restore":
         is_restored = any(record["name"] == "drop" for record in task.steps)
@@ -109,14 +116,15 @@ def _check(workflow: str, scene: Scene, task: Task, backup: Backup, fault: str) 
     else:
         assert backup.status == (Backup.Status.DELETED if is_done else Backup.Status.READY)
     if backup.status == Backup.Status.READY:
-        assert scene.content_of(backup) == "original"
+        kept = "original+generalized" if workflow == "publish" else "original"
+        assert scene.content_of(backup) == kept
     scene.assert_in_order(content)
 
 
 def _strike_at_every_call(
     kind: str, workflow: str, fault: str, server: LabServer, lab: Lab, power: str
 ) -> Iterator[int]:
-    stride = STRIDES[kind]
+    stride = stride_of(STRIDES[kind], workflow)
     for number in range(list(FAULTS).index(fault) % stride, MANY, stride):
         empty_lab(lab)
         scene = build(server, lab, power=power, kind=kind)
@@ -164,7 +172,8 @@ def test_a_cancel_before_any_call_ends_right(
     """A person cancels while the worker is about to make call number n, for every n."""
     lab = Lab.empty()
     with LabServer(lab, directory=directory) as server, checked(lab):
-        for number in range(0, MANY, STRIDES[kind]):
+        stride = stride_of(STRIDES[kind], workflow)
+        for number in range(0, MANY, stride):
             empty_lab(lab)
             scene = build(server, lab, kind=kind)
             task, backup = STARTS[workflow](scene)
@@ -183,7 +192,7 @@ def test_a_cancel_before_any_call_ends_right(
         else:
             raise AssertionError("the workflow never ran out of calls")
     assert number >= 2
-    cases = number // STRIDES[kind]
+    cases = number // stride
     record_property("matrix", f"{kind}: {workflow}, cancelled before a call: {cases} cases")
 
 
@@ -194,7 +203,7 @@ def _has_struck(fault: Fault) -> Callable[[], bool]:
 def _check_cancel(workflow: str, scene: Scene, task: Task, backup: Backup) -> None:
     backup.refresh_from_db()
     is_done = task.state == Task.State.DONE
-    if workflow.startswith("backup"):
+    if workflow == "publish" or workflow.startswith("backup"):
         assert backup.status == (Backup.Status.READY if is_done else Backup.Status.CANCELED)
     is_changed = workflow == "restore" and not is_done
     scene.assert_in_order("changed" if is_changed else "original")
