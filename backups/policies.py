@@ -38,7 +38,7 @@ class Preview:
 
     # The next three, in UTC; empty without a schedule.
     next_runs: tuple[datetime, ...]
-    # Only where a running schedule gets another time (R074).
+    # Only where a running schedule gets another time, or got it today (R074).
     first_with_new_time: datetime | None
     # What the next scheduled backup would remove, the oldest first.
     removed: list[Backup]
@@ -141,11 +141,14 @@ def _runs(policy: BackupPolicy, wanted: Wanted, now: datetime) -> Iterator[datet
 
 
 def _first_with_new_time(policy: BackupPolicy, wanted: Wanted, now: datetime) -> datetime | None:
-    if not (policy.is_scheduled and wanted.is_scheduled) or _keeps_time(policy, wanted):
+    if not (policy.is_scheduled and wanted.is_scheduled):
         return None
-    starts_on, next_run_at = _course(policy, wanted, now)
-    schedule = _schedule(policy, wanted, starts_on)
-    return schedule.after(_pending(policy, now) or now) if next_run_at else None
+    starts_on, _ = _course(policy, wanted, now)
+    # Only a change puts it off to another day, and it is said until that day.
+    holds_already = starts_on <= now.astimezone(ZoneInfo(wanted.time_zone)).date()
+    if _keeps_time(policy, wanted) and holds_already:
+        return None
+    return _schedule(policy, wanted, starts_on).after(_pending(policy, now) or now)
 
 
 def _schedule(policy: BackupPolicy, wanted: Wanted, starts_on: date) -> Schedule:

@@ -22,7 +22,7 @@ from portal.access import Permission, Request, account_view
 from portal.audit import Actor
 from portal.dialogs import done
 from portal.models import Resource
-from portal.templatetags.ui import when
+from portal.templatetags.ui import in_zone
 
 PREVIEW = "policy-preview"
 # When people work, by the schedule's own clock (R034).
@@ -32,12 +32,17 @@ WORKING_HOURS = (time(8), time(18))
 @account_view(Permission.BACK_UP_SERVERS)
 @require_http_methods(["GET", "POST"])
 def backup_policy_edit(request: Request, resource: UUID) -> HttpResponse:
-    """The dialog. Asked with its fields in the query, it says what they would change."""
+    """The dialog. Asked with its fields in the query, it says what they would change.
+
+    Without script they are posted with ``look``: in a query, the token against forged
+    requests would be in the address.
+    """
     panel = panel_of(request, resource)
     policy = BackupPolicy.of(panel.resource)
     given = request.POST if request.method == "POST" else request.GET
     form = BackupPolicyForm(policy, given if "keep_manual" in given else None)
-    if request.method == "POST" and form.is_valid():
+    is_save = request.method == "POST" and "look" not in request.POST
+    if is_save and form.is_valid():
         saved = policies.save_policy(Actor.of(request), panel.resource, form.wanted())
         return done(request, _saved(saved), panel.url)
     context = _context(panel, policy, form)
@@ -45,7 +50,7 @@ def backup_policy_edit(request: Request, resource: UUID) -> HttpResponse:
         response = render(request, "backups/_policy_preview.html", context)
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
         return response
-    status = 422 if request.method == "POST" else 200
+    status = 422 if request.method == "POST" and form.errors else 200
     return open_dialog(request, panel, "backups/backup_policy_edit.html", context, status=status)
 
 
@@ -70,5 +75,5 @@ def _context(panel: Panel, policy: BackupPolicy, form: BackupPolicyForm) -> dict
 def _saved(policy: BackupPolicy) -> str:
     if policy.next_run_at is None:
         return "Settings saved. There is no schedule."
-    zone = policy.resource.account.zone
-    return format_html("Settings saved. Next backup {}.", when(policy.next_run_at, zone))
+    at = in_zone(policy.next_run_at, policy.time_zone)
+    return format_html("Settings saved. Next backup {} {}.", at, policy.time_zone)

@@ -134,6 +134,14 @@ def test_without_script_the_preview_comes_with_the_window(world: World, admin: C
     assert "<html" in page
     assert page.count("22:00</time>") == 3
     assert 'value="22:00"' in page
+    assert 'formmethod="get"' not in page, "the token would be in the address"
+    looked = admin.post(url(world.sandbox), FIELDS | {"look": "yes"})
+    assert looked.status_code == 200
+    assert text(looked).count("22:00</time>") == 3
+    wrong = admin.post(url(world.sandbox), FIELDS | {"look": "yes", "keep_manual": "0"})
+    assert wrong.status_code == 422
+    assert RANGE in text(wrong)
+    assert not BackupPolicy.objects.exists()
 
 
 def test_a_changed_time_says_when_it_applies_first(world: World, admin: Client) -> None:
@@ -142,6 +150,17 @@ def test_a_changed_time_says_when_it_applies_first(world: World, admin: Client) 
     assert "First run with the new time" in told
     same = text(admin.get(url(world.sandbox), FIELDS, headers=PREVIEW))
     assert "First run with the new time" not in same
+
+
+def test_the_first_run_with_a_new_time_is_said_until_it_holds(world: World, admin: Client) -> None:
+    post(admin, world.sandbox)
+    post(admin, world.sandbox, backup_time="23:00")
+    assert "First run with the new time" in text(admin.get(url(world.sandbox), headers=HTMX))
+    policy = BackupPolicy.objects.get()
+    assert policy.starts_on
+    policy.starts_on -= timedelta(days=1)
+    policy.save()
+    assert "First run with the new time" not in text(admin.get(url(world.sandbox), headers=HTMX))
 
 
 def test_what_the_numbers_remove_is_named(world: World, admin: Client) -> None:
