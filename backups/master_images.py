@@ -23,10 +23,16 @@ from portal.refusals import Refused
 KIND = "protect_master_image"
 
 
-def may_be_master_image(backup: Backup) -> bool:
-    """Whether it can be marked: complete, on AHV (R056), and not itself such a backup."""
-    is_ahv = backup.resource.account.infrastructure == Infrastructure.AHV
-    return is_ahv and backup.is_ready and not backup.is_master_image
+def mark_refusal(backup: Backup) -> str:
+    """Why a backup cannot be marked, or "": only a complete one, on AHV (R056), and once."""
+    if backup.resource.account.infrastructure != Infrastructure.AHV:
+        return "On Azure a backup is a snapshot; no additional backup is needed."
+    if not backup.is_ready or backup.is_master_image:
+        return f"“{backup}” cannot serve as BYO Master Image: choose another complete backup."
+    kept = (Backup.Status.CREATING, Backup.Status.READY)
+    if Backup.objects.filter(original=backup, status__in=kept).exists():
+        return f"“{backup}” already has a backup that serves as BYO Master Image."
+    return ""
 
 
 @transaction.atomic
@@ -36,13 +42,8 @@ def mark_master_image(actor: Actor, backup: Backup) -> Backup:
     It holds the same point in time. Raises Refused, Busy among them.
     """
     resource = backup.resource
-    if resource.account.infrastructure != Infrastructure.AHV:
-        raise Refused("On Azure a backup is a snapshot; no additional backup is needed.")
-    if not may_be_master_image(backup):
-        raise Refused(f"“{backup}” cannot serve as master image: it is not a complete backup.")
-    kept = (Backup.Status.CREATING, Backup.Status.READY)
-    if Backup.objects.filter(original=backup, status__in=kept).exists():
-        raise Refused(f"“{backup}” already has a backup that serves as BYO Master Image.")
+    if refusal := mark_refusal(backup):
+        raise Refused(refusal)
     image = Backup(
         resource=resource,
         name=f"Master image of {backup.name}"[:100],

@@ -168,6 +168,15 @@ class Backup(models.Model):
         }
         return [(names[Infrastructure(self.resource.account.infrastructure)], self.site)]
 
+    def kept_images(self) -> BackupQuerySet:
+        """Backups made of it that serve as BYO Master Image: they stay when it goes (R055)."""
+        return Backup.objects.filter(original=self, status=self.Status.READY)
+
+    @property
+    def machine_name(self) -> str:
+        """Name of the virtual machine that it is, on AHV."""
+        return f"standby-{self.task_token}"
+
     @property
     def task_token(self) -> str:
         """Token of the task that made it, which names its parts at a cloud."""

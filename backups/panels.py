@@ -5,7 +5,7 @@ Buttons ask here, services ask again: both by the same facts of the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
@@ -15,11 +15,13 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from backups.models import Backup, BackupPolicy, BackupQuerySet
+from backups.publish import publish_hindrance
+from backups.retention import kept_because
 from backups.services import LimitReached
 from backups.tables import BackupTable, page_of_backups
 from portal.access import Missing, Permission
 from portal.clouds.api import PowerState
-from portal.models import Account, CloudAccount, Resource, Task
+from portal.models import Account, CloudAccount, Infrastructure, Resource, Task
 
 # Servers whose panels stand open on arrival; with more of them, each loads when it is opened.
 OPEN_PANELS = 3
@@ -30,6 +32,9 @@ _DOING = {
     "create_backup": "is backed up",
     "restore_backup": "is restored",
     "delete_backup": "is deleted",
+    "publish_sandbox": "is made",
+    "publish_joined_sandbox": "is made",
+    "protect_master_image": "is copied",
 }
 
 
@@ -141,6 +146,22 @@ class Panel:
         return self._hindrance(Permission.DELETE_SERVER_BACKUPS, needs_machine=False)
 
     @property
+    def publish_hindrance(self) -> str:
+        """Why the Sandbox cannot be published now, or "" (R022)."""
+        reason = self._hindrance(Permission.BACK_UP_SERVERS, needs_machine=True)
+        return reason or publish_hindrance(self.resource)
+
+    @property
+    def busy_hindrance(self) -> str:
+        """Why nothing can be begun that leaves the machine alone, or ""."""
+        return self._hindrance(Permission.BACK_UP_SERVERS, needs_machine=False)
+
+    @property
+    def has_master_images(self) -> bool:
+        """Whether backups here can serve as BYO Master Image (R054, R056)."""
+        return self.resource.account.infrastructure == Infrastructure.AHV
+
+    @property
     def settings_hindrance(self) -> str:
         """Why the settings cannot be changed, or "". They can while the system is busy."""
         right = Permission.BACK_UP_SERVERS
@@ -183,9 +204,16 @@ class Panel:
         """Letter and word of each type: filter and legend in one (R026)."""
         return [(str(value), str(label)) for value, label in Backup.Type.choices]
 
+    @property
+    def rows(self) -> Iterator[tuple[Backup, str]]:
+        """Backups of the page, each with the reason why it is still there, or ""."""
+        reasons = kept_because(self.resource, self.policy)
+        for row in self.table.paginated_rows:
+            yield row.record, reasons.get(row.record.pk, "")
+
     @cached_property
     def table(self) -> BackupTable:
-        rows = self.backups.select_related("task")
+        rows = self.backups.select_related("task", "original")
         if self.type:
             rows = rows.filter(type=self.type)
         return page_of_backups(rows, self.query)

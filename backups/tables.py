@@ -23,18 +23,22 @@ class BackupTable(tables.Table):
 
     name = tables.Column()
     created_at = tables.Column("Created")
-    type = tables.Column(orderable=False)
+    type = tables.Column()
+    kept = tables.Column("Kept", empty_values=(), orderable=False)
     size_bytes = tables.Column("Size")
 
     class Meta:
         model = Backup
-        fields = ("name", "created_at", "type", "size_bytes")
+        fields = ("name", "created_at", "type", "kept", "size_bytes")
 
     def order_name(self, rows: BackupQuerySet, is_descending: bool) -> tuple[Any, bool]:
         return rows.order_by(_directed(Lower("name"), is_descending), "-created_at", "pk"), True
 
     def order_created_at(self, rows: BackupQuerySet, is_descending: bool) -> tuple[Any, bool]:
         return rows.order_by(_directed(F("created_at"), is_descending), "pk"), True
+
+    def order_type(self, rows: BackupQuerySet, is_descending: bool) -> tuple[Any, bool]:
+        return rows.order_by(_directed(F("type"), is_descending), "-created_at", "pk"), True
 
     def order_size_bytes(self, rows: BackupQuerySet, is_descending: bool) -> tuple[Any, bool]:
         return rows.order_by(_directed(F("size_bytes"), is_descending), "-created_at", "pk"), True

@@ -101,7 +101,7 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
     """Name and description; then, unless the server is off, the prompt to power it off (R021)."""
     panel = panel_of(request, resource)
     form = BackupCreateForm(request.POST if request.method == "POST" else None)
-    context = _dialog_context(panel, panel.create_hindrance) | {
+    context = dialog_context(panel, panel.create_hindrance) | {
         "form": form,
         "can_keep_running": services.can_keep_running(panel.resource),
     }
@@ -113,54 +113,52 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
         backup = services.create_backup(
             Actor.of(request),
             panel.resource,
-            may_power_off=_has_consent(request),
+            may_power_off=has_consent(request),
             keep_running=request.POST.get("power") == "keep",
             **form.cleaned_data,
         )
     except services.PowerOffNotAccepted:
         return open_dialog(request, panel, "backups/backup_create_prompt.html", context)
     except Refused as refusal:
-        return _refused(request, panel, "backups/backup_create.html", context, refusal)
-    return done(request, _requested(panel, f"Backup “{backup}”", backup.task_id), panel.url)
+        return refused(request, panel, "backups/backup_create.html", context, refusal)
+    return done(request, requested(panel, f"Backup “{backup}”", backup.task_id), panel.url)
 
 
 @account_view(Permission.RESTORE_SERVERS)
 @require_http_methods(["GET", "POST"])
 def backup_restore(request: Request, backup: UUID) -> HttpResponse:
-    found = get_object_or_404(_backups(request), pk=backup)
+    found = get_object_or_404(backups_of(request), pk=backup)
     panel = panel_of(request, found.resource_id)
     refusal = panel.restore_hindrance if found.may_restore else services.not_restorable(found)
-    context = _dialog_context(panel, refusal) | {"backup": found}
+    context = dialog_context(panel, refusal) | {"backup": found}
     if request.method != "POST":
         return open_dialog(request, panel, "backups/backup_restore.html", context)
     try:
-        task = services.restore_backup(
-            Actor.of(request), found, may_power_off=_has_consent(request)
-        )
+        task = services.restore_backup(Actor.of(request), found, may_power_off=has_consent(request))
     except Refused as refusal:
-        return _refused(request, panel, "backups/backup_restore.html", context, refusal)
-    return done(request, _requested(panel, f"Restore of “{found}”", task.pk), panel.url)
+        return refused(request, panel, "backups/backup_restore.html", context, refusal)
+    return done(request, requested(panel, f"Restore of “{found}”", task.pk), panel.url)
 
 
 @account_view(Permission.DELETE_SERVER_BACKUPS)
 @require_http_methods(["GET", "POST"])
 def backup_delete(request: Request, backup: UUID) -> HttpResponse:
-    found = get_object_or_404(_backups(request), pk=backup)
+    found = get_object_or_404(backups_of(request), pk=backup)
     panel = panel_of(request, found.resource_id)
     refusal = panel.delete_hindrance if found.may_delete else services.not_deletable(found)
-    context = _dialog_context(panel, refusal) | {"backup": found}
+    context = dialog_context(panel, refusal) | {"backup": found}
     if request.method != "POST":
         return open_dialog(request, panel, "backups/backup_delete.html", context)
     try:
         task = services.delete_backup(Actor.of(request), found)
     except Refused as refusal:
-        return _refused(request, panel, "backups/backup_delete.html", context, refusal)
+        return refused(request, panel, "backups/backup_delete.html", context, refusal)
     if task is None:
         return done(request, f"“{found}” is off the list.", panel.url)
-    return done(request, _requested(panel, f"Deletion of “{found}”", task.pk), panel.url)
+    return done(request, requested(panel, f"Deletion of “{found}”", task.pk), panel.url)
 
 
-def _backups(request: Request) -> QuerySet[Backup]:
+def backups_of(request: Request) -> QuerySet[Backup]:
     """Of servers; deleted ones too, as a stale page is told what became of them."""
     backups = Backup.objects.visible_to(request.user).filter(
         resource__account=request.account, resource__kind__in=SERVER_KINDS
@@ -174,7 +172,7 @@ def panel_of(request: Request, resource: UUID) -> Panel:
     return Panel(get_object_or_404(servers, pk=resource), request.permissions, QueryDict())
 
 
-def _dialog_context(panel: Panel, hindrance: str) -> dict[str, Any]:
+def dialog_context(panel: Panel, hindrance: str) -> dict[str, Any]:
     """What all three dialogs show; ``hindrance`` is the reason why nothing can be done now."""
     low, high = services.estimate_minutes(panel.resource.size_bytes)
     return {
@@ -187,7 +185,7 @@ def _dialog_context(panel: Panel, hindrance: str) -> dict[str, Any]:
     }
 
 
-def _has_consent(request: Request) -> bool:
+def has_consent(request: Request) -> bool:
     """Whether the form that was sent has named the power-off (R021)."""
     return request.POST.get("may_power_off") == "yes"
 
@@ -201,7 +199,7 @@ def open_dialog(
     return render_dialog(request, template, context, page=page, status=status)
 
 
-def _refused(
+def refused(
     request: Request, panel: Panel, template: str, context: dict[str, Any], refusal: Refused
 ) -> HttpResponse:
     """The dialog again with the service's reason; only a missing consent can be made good there."""
@@ -212,6 +210,7 @@ def _refused(
     return open_dialog(request, panel, template, context, status=422)
 
 
-def _requested(panel: Panel, what: str, task_id: UUID | None) -> SafeString:
+def requested(panel: Panel, what: str, task_id: UUID | None) -> SafeString:
+    """Say that a task was requested, with the way to it."""
     address = reverse("reporting:task_detail", args=[panel.resource.account_id, task_id])
     return format_html('{} requested. <a href="{}">View task</a>', what, address)

@@ -211,5 +211,5 @@ def test_queries_do_not_grow_with_the_list(
     BackupFactory.create_batch(count, resource=world.sandbox)
     failed_backup(world.sandbox)
     # Session and person, the account and its rights, the Sandbox, its task, totals, count, rows.
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page(admin, world, **HTMX)
