@@ -116,7 +116,7 @@ def test_bad_input_is_said_beside_its_field_and_nothing_is_lost(
     assert f'value="{kept}"' in page
     assert not BackupPolicy.objects.exists()
     told = text(admin.get(url(world.sandbox), FIELDS | {field: value}, headers=PREVIEW))
-    assert "Not to be saved like this" in told
+    assert "This cannot be saved" in told
 
 
 def test_the_preview_comes_alone_and_writes_nothing(world: World, admin: Client) -> None:
