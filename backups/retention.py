@@ -123,6 +123,8 @@ def kept_because(resource: Resource, policy: BackupPolicy) -> dict[UUID, str]:
             reasons[pk] = "BYO Master Image"
         elif is_pinned:
             reasons[pk] = "Pinned"
+            # The cap on manual backups counts what is pinned too.
+            places[type_] += type_ == Type.MANUAL
         else:
             places[type_] += 1
             reasons[pk] = _place(type_, places[type_], keeps.get(Type(type_)))
