@@ -29,12 +29,12 @@ OPEN_PANELS = 3
 SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
 
 _DOING = {
-    "create_backup": "is backed up",
-    "restore_backup": "is restored",
-    "delete_backup": "is deleted",
-    "publish_sandbox": "is made",
-    "publish_joined_sandbox": "is made",
-    "protect_master_image": "is copied",
+    "create_backup": "“{}” is backed up",
+    "restore_backup": "“{}” is restored",
+    "delete_backup": "“{}” is deleted",
+    "publish_sandbox": "the Sandbox is published",
+    "publish_joined_sandbox": "the Sandbox is published",
+    "protect_master_image": "“{}” is copied",
 }
 
 
@@ -79,8 +79,10 @@ class Panel:
 
     @property
     def doing(self) -> str:
-        """What the task does to its subject: ``is backed up``."""
-        return _DOING.get(self.task.kind, "is worked on") if self.task else ""
+        """What the task does, as the end of a sentence: ``“Before update” is backed up``."""
+        if self.task is None:
+            return ""
+        return _DOING.get(self.task.kind, "“{}” is worked on").format(self.task.subject)
 
     @property
     def busy_backup_id(self) -> UUID | None:

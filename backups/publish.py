@@ -62,10 +62,12 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
         raise Refused(hindrance)
     services.require_reachable(sandbox)
     services.require_consent(sandbox, may_power_off=may_power_off)
-    account, now = sandbox.account, clock.now()
+    account = sandbox.account
+    local = clock.now().astimezone(account.zone)
+    day = f"{local.day} {local:%b %Y, %H:%M}"
     backup = Backup(
         resource=sandbox,
-        name=f"Publish {now.astimezone(account.zone):%d %b %Y, %H:%M}".replace(" 0", " "),
+        name=f"Publish {day}",
         type=Backup.Type.PUBLISH,
         site=account.site,
         is_generalized=account.is_domain_joined,
@@ -73,7 +75,7 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
     task = engine.start(
         JOINED if account.is_domain_joined else PLAIN,
         title="Publish Sandbox",
-        subject=backup.name,
+        subject=day,
         account=account,
         cloud_account=sandbox.cloud_account,
         resource=sandbox,
