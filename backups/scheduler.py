@@ -17,20 +17,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db import connection, transaction
+import structlog
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
-from django.db.models.functions import Concat, JSONObject
+from django.db.models.functions import Concat, JSONObject, Left
 
 from backups.models import Backup, BackupPolicy
 from backups.schedule import Schedule
 from portal import engine
 from portal.bulk import Dashed, as_text, insert_from, uuid_from
 from portal.engine import clock
+from portal.engine.requests import TITLE_LENGTH
 from portal.engine.ticks import every_minute
 from portal.models import Account, Notification, Resource, Task
 from portal.notify import tell
+
+log = structlog.get_logger(__name__)
 
 LATE_AT_MOST = timedelta(hours=6)
 # A tick comes once a minute: so much later than due is not late.
@@ -84,14 +88,24 @@ def _settle_batch(now: datetime) -> bool:
         plans[plan].append(pk)
     settled = 0
     for plan, ids in plans.items():
-        turn = _turn(plan, now)
-        if turn.missed:
-            _mark_missed(turn, turn.missed, ids)
-        if turn.run:
-            ids = _start(turn, turn.run, ids, now)
-        settled += BackupPolicy.objects.filter(pk__in=ids).update(next_run_at=turn.next_run_at)
+        try:
+            settled += _settle(plan, ids, now)
+        except (DatabaseError, ZoneInfoNotFoundError):
+            # These stay due and are tried again; they must not hold the others up.
+            log.exception("due policies cannot be settled", count=len(ids), zone=plan.time_zone)
     # What could not be settled would be read again for ever.
     return settled > 0
+
+
+@transaction.atomic
+def _settle(plan: Plan, ids: list[uuid.UUID], now: datetime) -> int:
+    """Start, or mark as missed, what these have due; return how many have moved on."""
+    turn = _turn(plan, now)
+    if turn.missed:
+        _mark_missed(turn, turn.missed, ids)
+    if turn.run:
+        ids = _start(turn, turn.run, ids, now)
+    return BackupPolicy.objects.filter(pk__in=ids).update(next_run_at=turn.next_run_at)
 
 
 def _claim(now: datetime) -> Iterator[tuple[uuid.UUID, Plan]]:
@@ -123,12 +137,13 @@ def _start(turn: Turn, run: datetime, ids: list[uuid.UUID], now: datetime) -> li
     run_id = uuid_from(as_text("pk"), Value(run.isoformat()))
     policies = BackupPolicy.objects.filter(pk__in=ids).annotate(run_id=run_id)
     name = name_of(run, turn.plan.time_zone)
-    engine.start_for_each("create_backup", policies, now, _task(run_id, name))
-    there = policies.filter(Exists(Task.objects.filter(pk=OuterRef("run_id"))))
-    started = list(there.values_list("pk", flat=True))
-    made = policies.filter(pk__in=started)
-    insert_from(Backup, made, _backup(run_id, name, turn, run, now))
-    return started
+    made = engine.start_for_each("create_backup", policies, now, _task(run_id, name))
+    if made < len(ids):
+        # A system became busy meanwhile, or the run was started before: then its task is there.
+        policies = policies.filter(Exists(Task.objects.filter(pk=OuterRef("run_id"))))
+        ids = list(policies.values_list("pk", flat=True))
+    insert_from(Backup, policies, _backup(run_id, name, turn, run, now))
+    return ids
 
 
 def _task(run_id: object, name: str) -> dict[str, object]:
@@ -139,7 +154,7 @@ def _task(run_id: object, name: str) -> dict[str, object]:
     )
     return {
         "id": run_id,
-        "title": Concat(Value("Backup "), label),
+        "title": Left(Concat(Value("Backup "), label), TITLE_LENGTH),
         "subject": name,
         "account": F("resource__account"),
         "cloud_account": F("resource__cloud_account"),

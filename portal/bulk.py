@@ -14,8 +14,10 @@ from django.db.models import Expression, F, Func, QuerySet, Value
 from django.db.models.functions import MD5, Cast, Concat
 
 
-def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[str, Any]) -> None:
+def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[str, Any]) -> int:
     """Insert a row of ``model`` for each of ``rows``; one whose keys are taken is left out.
+
+    Returns how many were inserted.
 
     ``values`` gives columns by field: expressions over ``rows``, or constants. The others
     get their field's default.
@@ -29,6 +31,7 @@ def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {table} ({quoted}) {select} ON CONFLICT DO NOTHING", params)
+        return int(cursor.rowcount)
 
 
 def _column(field: models.Field[Any, Any], values: Mapping[str, Any]) -> Expression | F:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from backups import policies
 from backups import services as backups
 from backups.models import Backup
 from portal.audit import SYSTEM, Actor
@@ -70,6 +72,12 @@ MACHINES = {
     "research-vdi-sandbox": Resource.Kind.SANDBOX,
     "util-matlab-01": Resource.Kind.UTILITY_SERVER,
     "util-license-02": Resource.Kind.UTILITY_SERVER,
+}
+# Systems with a schedule, and the time of day in their account's zone.
+NIGHTLY = {
+    "radiology-pacs-sandbox": time(22),
+    "util-dicom-01": time(2),
+    "research-vdi-sandbox": time(22),
 }
 # The lab's name of a cloud -> what the demo calls the cloud account there.
 AZURE = "azure"
@@ -254,6 +262,9 @@ def _assign(account: Account, say: Say) -> None:
             _actor(CLOUD_PERSON), account, server=server, kind=MACHINES[server.name]
         )
     say(f"{account}: {account.resources.count()} machines assigned.")
+    for resource in account.resources.filter(name__in=NIGHTLY):
+        wanted = policies.Wanted(True, NIGHTLY[resource.name], account.time_zone, 7, 10)
+        policies.save_policy(_actor(BACKUP_PEOPLE[account.name]), resource, wanted)
 
 
 def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...], say: Say) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from portal.models import Account, CloudAccount, Resource, User
 
 
+TITLE_LENGTH, SUBJECT_LENGTH = 200, 255
+
+
 class Busy(Refused):
     """The resource already has an active task; ``task`` is that one."""
 
@@ -29,10 +32,10 @@ class Busy(Refused):
         self.task = task
 
 
-def start_for_each(
-    kind: str, rows: QuerySet[Any], now: datetime, values: Mapping[str, Any]
-) -> None:
+def start_for_each(kind: str, rows: QuerySet[Any], now: datetime, values: Mapping[str, Any]) -> int:
     """Create a task for each of ``rows`` by one statement, in the caller's transaction.
+
+    Returns how many there are now.
 
     For the clock, which starts thousands at a time; what people ask for goes through `start`.
     ``values`` gives the columns of the task as `portal.bulk.insert_from` takes them, its id
@@ -40,8 +43,9 @@ def start_for_each(
     """
     times = {"created_at": now, "next_wake_at": now}
     times["deadline_at"] = now + registry.workflows[kind].deadline
-    insert_from(Task, rows, {"kind": kind, **times, **values})
+    made = insert_from(Task, rows, {"kind": kind, **times, **values})
     wake_worker()
+    return made
 
 
 def start(
@@ -68,8 +72,9 @@ def start(
     now = clock.now()
     task = Task(
         kind=kind,
-        title=title,
-        subject=subject,
+        # A name may be longer than a title.
+        title=title[:TITLE_LENGTH],
+        subject=subject[:SUBJECT_LENGTH],
         account=account,
         cloud_account=cloud_account,
         resource=resource,

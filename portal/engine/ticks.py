@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
 _ticks: list[Callable[[], None]] = []
 
 
@@ -14,6 +17,9 @@ def every_minute(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def run_ticks() -> None:
-    """Call them all, in order of registration."""
+    """Call them all, in order of registration; one that fails does not keep the others."""
     for function in _ticks:
-        function()
+        try:
+            function()
+        except Exception:  # logged, and called again in a minute
+            log.exception("tick failed", function=function.__qualname__)

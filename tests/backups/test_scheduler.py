@@ -193,10 +193,26 @@ def test_each_account_is_told_once_of_all_it_missed() -> None:
 
 
 @pytest.mark.django_db
+def test_a_name_longer_than_a_title_is_cut() -> None:
+    scheduled(resource=ResourceFactory.create(name="é" * 255, kind=Resource.Kind.UTILITY_SERVER))
+    scheduler.start_due(DUE)
+    assert Task.objects.get().title == f"Backup {'é' * 193}"
+
+
+@pytest.mark.django_db
+def test_a_policy_that_cannot_be_settled_does_not_hold_the_others_up() -> None:
+    lost, good = scheduled(time_zone="Mars/Olympus"), scheduled()
+    for _ in range(2):
+        scheduler.start_due(DUE)
+    assert Backup.objects.get().resource == good.resource
+    assert next_run(lost) == DUE
+
+
+@pytest.mark.django_db
 def test_queries_do_not_grow_with_what_is_due(django_assert_max_num_queries: Any) -> None:
     for _ in range(30):
         scheduled()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         scheduler.start_due(DUE)
     assert Task.objects.count() == 30
 
