@@ -44,6 +44,6 @@ def logging_config(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # Two records for each call; the tasks say what they did.
             "azure": {"level": "WARNING"},
-            "django-q": {"handlers": ["console"], "level": "INFO", "propagate": False},
+            "django-q": {"handlers": ["console"], "level": level, "propagate": False},
         },
     }
