@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -52,6 +53,7 @@ class GuestAgents:
         """Tell the guest to run sysprep, once for this token. None: its agent is not up yet."""
         response = self._send("PUT", vm_uuid, token)
         if response.status_code in NOT_UP:
+            self._said(response)
             return None
         if response.status_code not in {200, 201, 202}:
             raise self._refusal(response)
@@ -61,6 +63,7 @@ class GuestAgents:
         """Say how the run of this token stands; None where none was begun."""
         response = self._send("GET", vm_uuid, token)
         if response.status_code == 404:
+            self._said(response)
             return None
         if response.status_code != 200:
             raise self._refusal(response)
@@ -123,23 +126,40 @@ class GuestAgents:
         )
 
     def _state(self, response: requests.Response) -> Sysprep:
-        try:
-            body = json.loads(response.content)
-            state = body["state"]
-        except (ValueError, KeyError, TypeError):
-            state, body = None, {}
-        if state not in STATES:
-            raise CloudUnreachable(
-                "What answers at the guest agent gateway's address is not one.",
-                advice="Correct the gateway's address in the cloud account.",
-            )
-        return Sysprep(str(state), str(body.get("detail") or "")[:LONGEST_DETAIL])
+        said = self._said(response)
+        state = said.get("state")
+        if not isinstance(state, str) or state not in STATES:
+            raise _no_gateway()
+        return Sysprep(state, str(said.get("detail") or "")[:LONGEST_DETAIL])
+
+    def _said(self, response: requests.Response) -> dict[str, Any]:
+        """Return the JSON object answered. Taking a proxy's 404 for "not begun" would start a
+        clone that sysprep has shut down."""
+        said = _json(response)
+        if not isinstance(said, dict):
+            raise _no_gateway()
+        return said
+
+
+def _no_gateway() -> CloudUnreachable:
+    return CloudUnreachable(
+        "What answers at the guest agent gateway's address is not one.",
+        advice="Correct the gateway's address in the cloud account.",
+    )
+
+
+def _json(response: requests.Response) -> Any:
+    """Return what the body holds, None when it is not JSON or does not say that it is."""
+    said_to_be = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if said_to_be != "application/json":
+        return None
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _detail(response: requests.Response) -> str:
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        return ""
+    body = _json(response)
     said = body.get("detail") or body.get("message") if isinstance(body, dict) else ""
     return str(said or "")[:LONGEST_DETAIL]

@@ -13,6 +13,7 @@ from portal.clouds import connect
 from portal.clouds.ahv.agent import GuestAgents
 from portal.clouds.api import CloudBusy, CloudError, CloudRefused, CloudUnreachable, Connection
 from portal.lab import Fault, Lab, LabServer
+from tests.contract.carrying import MARK, carry
 from tests.contract.sites import CLUSTER, PrismSite
 
 GATEWAY_CALL = "/generalize/"
@@ -63,6 +64,9 @@ def test_an_agent_that_is_not_up_is_waited_for(site: PrismSite, vm: str) -> None
         ({"kind": "status", "status": 422}, CloudRefused, "refused with status 422"),
         ({"kind": "status", "status": 200, "body": [1]}, CloudUnreachable, "is not one"),
         ({"kind": "status", "status": 200, "body": {"state": "?"}}, CloudUnreachable, "is not one"),
+        ({"kind": "status", "status": 200, "body": {"state": []}}, CloudUnreachable, "is not one"),
+        ({"kind": "status", "status": 200, "body": "<html>"}, CloudUnreachable, "is not one"),
+        ({"kind": "status", "status": 404, "body": "<html>"}, CloudUnreachable, "is not one"),
         ({"kind": "html"}, CloudBusy, "gateway is busy"),
         ({"kind": "drop_before"}, CloudUnreachable, "broke"),
     ],
@@ -76,6 +80,19 @@ def test_troubles_are_of_the_three_kinds(
         agents.begin(vm, "a")
     assert getattr(raised.value, "retry_after", None) in (None, fault.get("retry_after"))
     agents.close()
+
+
+def test_a_404_of_a_proxy_does_not_start_a_clone_that_is_done(site: PrismSite) -> None:
+    server = site.add_server(["system"])
+    cloud = connect(site.connection)
+    made = carry(site, cloud, lambda cloud: cloud.ensure_clone(server, "tok", MARK))
+    carry(site, cloud, lambda cloud: cloud.ensure_generalized(made.id, "tok"))
+    fault = Fault("status", path=GATEWAY_CALL, status=404, body="<html>", count=1)
+    site.lab.faults.add(fault)
+    with pytest.raises(CloudUnreachable, match="is not one"):
+        cloud.ensure_generalized(made.id, "tok")
+    assert cloud.ensure_generalized(made.id, "tok") is None
+    cloud.close()
 
 
 def test_a_wrong_token_is_named_and_never_shown(site: PrismSite, vm: str) -> None:
