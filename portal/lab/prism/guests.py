@@ -59,14 +59,11 @@ def _begun(cluster: PrismCluster, vm: Vm, token: str) -> Sysprep:
 
 
 def _end(cluster: PrismCluster, uuid: str) -> None:
-    """Shut down; unless the power went before, which sysprep does not survive."""
+    """Shut down; unless the power went before, which a run does not survive."""
     vm = cluster.vms.get(uuid)
     if vm is None or vm.sysprep is None or vm.sysprep.state != "running":
         return
     if vm.sysprep.ends_at is None or vm.sysprep.ends_at > cluster.now:
-        return
-    if vm.power_state != "on":
-        vm.sysprep.state, vm.sysprep.detail = "failed", "The machine was switched off."
         return
     vm.sysprep.state = "done"
     vm.disks[0].content += GENERALIZED

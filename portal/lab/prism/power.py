@@ -63,6 +63,8 @@ def turn(cluster: PrismCluster, vm: Vm, state: str) -> None:
     """Set the power state, with what goes with it."""
     vm.power_state, vm.guest_off_at = state, None
     vm.agent_up_at = cluster.now + int(cluster.timing.agent_seconds * SECOND)
+    if vm.sysprep and vm.sysprep.state == "running":
+        vm.sysprep.state, vm.sysprep.detail = "failed", "The machine was switched off."
     vm.logical_timestamp += 1
     cluster.place(vm)
 
