@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import apnumber
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from backups.models import Backup, BackupPolicy, BackupQuerySet
 from backups.publish import publish_hindrance
@@ -162,6 +164,11 @@ class Panel:
     def has_master_images(self) -> bool:
         """Whether backups here can serve as BYO Master Image (R054, R056)."""
         return self.resource.account.infrastructure == Infrastructure.AHV
+
+    @property
+    def publish_retention(self) -> str:
+        """How many publish backups of the account are kept, as a sentence begins with it."""
+        return capfirst(str(apnumber(self.resource.account.publish_retention)))
 
     @property
     def settings_hindrance(self) -> str:

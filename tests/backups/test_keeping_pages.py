@@ -99,7 +99,21 @@ def test_each_row_says_why_it_is_there(world: World, admin: Client) -> None:
     for said in ("Scheduled 1 of 7", "Scheduled 2 of 7", "Publish 1 of 2"):
         assert said in page
     assert "P Publish · M Manual · S Scheduled · D After session" in page
-    assert "2 Publish backups are retained. Open a support case to change this." in page
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        (1, "One Publish backup is retained."),
+        (2, "Two Publish backups are retained."),
+        (12, "12 Publish backups are retained."),
+    ],
+)
+def test_the_foot_says_how_many_are_published_and_whom_to_ask(
+    world: World, admin: Client, backup: Backup, keep: int, said: str
+) -> None:
+    Account.objects.update(publish_retention=keep)
+    assert f"{said} Open a support case to change this." in text(admin.get(sandbox_url(world)))
 
 
 def test_a_missed_run_says_what_happened_and_can_be_taken_off(world: World, admin: Client) -> None:
