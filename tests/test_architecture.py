@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.__main__ import NO_DATABASE
 from tests.addresses import Address, ours
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +58,13 @@ def test_clouds_know_no_model_and_no_request() -> None:
         if module.startswith((*APPS, "django")) and not module.startswith("portal.clouds")
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", NO_DATABASE)
+def test_what_runs_on_one_database_only_touches_none(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        text = path.read_text()
+        assert not re.search(r"django_db|\bdb: None|tests\.(factories|scene|people)\b", text), path
 
 
 def test_only_its_driver_knows_the_sdk_of_azure() -> None:

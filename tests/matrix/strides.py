@@ -27,8 +27,7 @@ def strides(**everyday: int) -> dict[str, int]:
     """Return by kind of cloud every how many calls something is tried."""
     if _is_whole():
         return dict.fromkeys(everyday, 1)
-    is_first = "sqlite" in settings.DATABASES["default"]["ENGINE"]
-    return {kind: stride * (1 if is_first else 4) for kind, stride in everyday.items()}
+    return {kind: stride * (1 if _is_first() else 4) for kind, stride in everyday.items()}
 
 
 def stride_of(stride: int, workflow: str) -> int:
@@ -36,13 +35,17 @@ def stride_of(stride: int, workflow: str) -> int:
     return stride if _is_whole() else stride * LONG.get(workflow, 1)
 
 
+def _is_first() -> bool:
+    return "sqlite" in settings.DATABASES["default"]["ENGINE"]
+
+
 def _is_whole() -> bool:
     return os.environ.get("STANDBY_MATRIX") == "all"
 
 
 def of_each_kind(workflows: Iterable[str]) -> list[tuple[str, str]]:
-    """Pair every kind of cloud with the workflows it has."""
-    names = list(workflows)
+    """Pair every kind of cloud with the workflows it has; the long ones on the first database."""
+    names = [name for name in workflows if name not in LONG or _is_whole() or _is_first()]
     return [
         (kind, name)
         for kind, facts in KINDS.items()
