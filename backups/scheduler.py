@@ -27,7 +27,7 @@ from django.db.models.functions import Concat, JSONObject, Left
 from backups.models import Backup, BackupPolicy
 from backups.schedule import Schedule
 from portal import engine
-from portal.bulk import Dashed, as_text, insert_from, uuid_from
+from portal.bulk import Dashed, among, as_text, insert_from, uuid_from
 from portal.engine import clock
 from portal.engine.requests import TITLE_LENGTH
 from portal.engine.ticks import every_minute
@@ -105,7 +105,7 @@ def _settle(plan: Plan, ids: list[uuid.UUID], now: datetime) -> int:
         _mark_missed(turn, turn.missed, ids)
     if turn.run:
         ids = _start(turn, turn.run, ids, now)
-    return BackupPolicy.objects.filter(pk__in=ids).update(next_run_at=turn.next_run_at)
+    return BackupPolicy.objects.filter(pk__in=among(ids)).update(next_run_at=turn.next_run_at)
 
 
 def _claim(now: datetime) -> Iterator[tuple[uuid.UUID, Plan]]:
@@ -135,7 +135,7 @@ def _turn(plan: Plan, now: datetime) -> Turn:
 def _start(turn: Turn, run: datetime, ids: list[uuid.UUID], now: datetime) -> list[uuid.UUID]:
     """Insert tasks and backups of a run; return the policies that have theirs."""
     run_id = uuid_from(as_text("pk"), Value(run.isoformat()))
-    policies = BackupPolicy.objects.filter(pk__in=ids).annotate(run_id=run_id)
+    policies = BackupPolicy.objects.filter(pk__in=among(ids)).annotate(run_id=run_id)
     name = name_of(run, turn.plan.time_zone)
     made = engine.start_for_each("create_backup", policies, now, _task(run_id, name))
     if made < len(ids):
@@ -204,7 +204,7 @@ def name_of(run: datetime, time_zone: str) -> str:
 def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
     """Leave an entry for the last run missed, and tell each account once (Q8)."""
     name, error = name_of(missed, turn.plan.time_zone), _why_missed(turn, missed)
-    policies = BackupPolicy.objects.filter(pk__in=ids)
+    policies = BackupPolicy.objects.filter(pk__in=among(ids))
     entry = {
         "id": uuid_from(as_text("pk"), Value(missed.isoformat())),
         "resource": F("resource"),
