@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from backups.models import Backup, BackupPolicy, BackupQuerySet
-from portal.engine import Busy
 from portal.models import Resource, Task
+from portal.refusals import Refused
 
 Type = Backup.Type
 
@@ -79,8 +79,8 @@ def _trim(resource: Resource, type_: str, cause: Backup) -> None:
     was_tried = {args["backup"] for args in tried.values_list("args", flat=True)}
     for backup in [*surplus(resource, type_, keep), *_old_failures(resource, type_, keep)]:
         if str(backup.pk) not in was_tried and backup.pk != cause.pk:
-            # Busy only where somebody's click came first: the next backup trims again.
-            with suppress(Busy):
+            # Only where somebody's click came first: the next backup trims again.
+            with suppress(Refused):
                 services.retire_backup(backup, cause)
             return
 

@@ -202,6 +202,9 @@ def delete_backup(actor: Actor, backup: Backup) -> Task | None:
 @transaction.atomic
 def retire_backup(backup: Backup, cause: Backup) -> Task:
     """Retention: remove what is over the number now that ``cause`` is there."""
+    # Who pins at this moment has either won, or is told that the backup has changed.
+    if Backup.objects.select_for_update().get(pk=backup.pk).is_pinned:
+        raise Refused(f"“{backup}” has been pinned meanwhile.")
     return _delete(SYSTEM, backup, after=cause, origin=Task.Origin.SCHEDULE)
 
 

@@ -210,6 +210,16 @@ def test_pinning_is_audited_and_a_stale_page_is_told(db: None) -> None:
     assert list(actions) == ["backup.pin", "backup.unpin"]
 
 
+def test_a_pin_that_came_after_retention_looked_holds(db: None) -> None:
+    resource = ResourceFactory.create()
+    looked_at, cause = BackupFactory.create_batch(2, resource=resource, type="S")
+    services.pin_backup(SYSTEM, Backup.objects.get(pk=looked_at.pk))
+    with pytest.raises(Refused, match="pinned meanwhile"):
+        services.retire_backup(looked_at, cause)
+    assert statuses([looked_at]) == ["ready"]
+    assert not Task.objects.filter(kind="delete_backup").exists()
+
+
 def test_the_entry_of_a_missed_run_is_taken_off_at_once(db: None) -> None:
     missed = BackupFactory.create(status="missed", external_id="", task=None)
     assert services.delete_backup(SYSTEM, missed) is None
