@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -23,6 +24,9 @@ from portal.audit import Actor
 from portal.dialogs import done
 from portal.refusals import Refused
 
+# What a list of backups is asked with.
+LIST_QUERY = ("type", "sort", "page")
+
 
 @account_view(Permission.BACK_UP_SERVERS)
 @require_POST
@@ -32,7 +36,7 @@ def backup_pin(request: Request, backup: UUID) -> HttpResponse:
         services.pin_backup(Actor.of(request), found)
     except Refused as refusal:
         return _said(request, found, refusal)
-    return done(request, f"“{found}” is pinned: retention leaves it alone.", _back(found))
+    return done(request, f"“{found}” is pinned: retention leaves it alone.", _back(request, found))
 
 
 @account_view(Permission.BACK_UP_SERVERS)
@@ -43,7 +47,7 @@ def backup_unpin(request: Request, backup: UUID) -> HttpResponse:
         services.unpin_backup(Actor.of(request), found)
     except Refused as refusal:
         return _said(request, found, refusal)
-    return done(request, f"“{found}” is no longer pinned.", _back(found))
+    return done(request, f"“{found}” is no longer pinned.", _back(request, found))
 
 
 @account_view(Permission.BACK_UP_SERVERS)
@@ -75,12 +79,15 @@ def backup_unmark_master_image(request: Request, backup: UUID) -> HttpResponse:
     except Refused as refusal:
         return _said(request, found, refusal)
     said = f"“{found}” no longer serves as BYO Master Image. It stays as a pinned backup."
-    return done(request, said, _back(found))
+    return done(request, said, _back(request, found))
 
 
-def _back(backup: Backup) -> str:
-    return system_url(backup.resource)
+def _back(request: Request, backup: Backup) -> str:
+    """The list as it stood, narrowed, sorted and turned to its page."""
+    query = {name: request.GET[name] for name in LIST_QUERY if name in request.GET}
+    url = system_url(backup.resource)
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 def _said(request: Request, backup: Backup, refusal: Refused) -> HttpResponse:
-    return done(request, str(refusal), _back(backup), level=messages.ERROR)
+    return done(request, str(refusal), _back(request, backup), level=messages.ERROR)

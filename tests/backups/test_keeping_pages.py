@@ -63,6 +63,14 @@ def test_pinning_and_unpinning_from_the_row(world: World, admin: Client, backup:
     assert not backup.is_pinned
 
 
+def test_a_pin_leaves_the_list_where_it_stood(world: World, admin: Client, backup: Backup) -> None:
+    at = "?type=M&sort=name&page=1"
+    page = text(admin.get(sandbox_url(world) + at))
+    assert f'action="{url("pin", backup)}{at.replace("&", "&amp;")}"' in page
+    answer = admin.post(f"{url('pin', backup)}{at}&next=//elsewhere.example")
+    assert answer["Location"] == sandbox_url(world) + at
+
+
 def test_a_stale_pin_is_told_and_changes_nothing(admin: Client, backup: Backup) -> None:
     Backup.objects.update(status=Backup.Status.DELETED)
     assert "cannot be pinned: it is deleted." in text(admin.post(url("pin", backup), follow=True))
