@@ -12,7 +12,7 @@ from django.db.models import Q
 from portal.forms import StandbyForm
 from portal.models import Account, Notification, RoleGrant, Task, User
 from portal.uuids import as_uuid
-from reporting.words import ACTION_GROUPS, TASK_KINDS
+from reporting.words import ACTION_GROUPS, kind_choices, kinds_named_as
 
 _SEARCH_LENGTH = 200
 
@@ -51,7 +51,7 @@ class TaskFilterForm(FilterForm):
     STATES = (("active", "In progress"), ("failed", "Failed"), ("done", "Done"))
 
     show = forms.ChoiceField(label="Status", choices=STATES, required=False)
-    kind = forms.ChoiceField(label="Task type", choices=list(TASK_KINDS.items()), required=False)
+    kind = forms.ChoiceField(label="Task type", choices=kind_choices, required=False)
 
     def condition(self) -> Q:
         """What a task must be to be listed."""
@@ -64,7 +64,7 @@ class TaskFilterForm(FilterForm):
             case "done":
                 wanted &= Q(state=Task.State.DONE)
         if kind := self.chosen("kind"):
-            wanted &= Q(kind=kind)
+            wanted &= Q(kind__in=kinds_named_as(kind))
         if text := self.chosen("q"):
             wanted &= _task_has(text)
         return wanted

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from portal.access import Permission
 
-# Kinds of task an account has, as the Tasks page filters by them.
+# Kinds of task an account has, as the Tasks page filters by them: those of one name together.
 TASK_KINDS = {
     "create_backup": "Backup",
     "restore_backup": "Restore",
     "delete_backup": "Delete",
+    "publish_sandbox": "Publish",
+    "publish_joined_sandbox": "Publish",
+    "protect_master_image": "Master image",
 }
 
 # What it takes to start such a task, and so to retry one. Others: the right to manage tasks.
@@ -16,7 +19,15 @@ RIGHT_TO_START = {
     "create_backup": Permission.BACK_UP_SERVERS,
     "restore_backup": Permission.RESTORE_SERVERS,
     "delete_backup": Permission.DELETE_SERVER_BACKUPS,
+    "publish_sandbox": Permission.BACK_UP_SERVERS,
+    "publish_joined_sandbox": Permission.BACK_UP_SERVERS,
+    "protect_master_image": Permission.BACK_UP_SERVERS,
 }
+
+_BEFORE_PUBLISH = (
+    "If the Sandbox is running, it is powered off while it is cloned, and powered on again "
+    "afterwards. It is in maintenance mode until the task ends."
+)
 
 # What a person must know before the task is started again.
 BEFORE_RETRY = {
@@ -29,7 +40,15 @@ BEFORE_RETRY = {
         "powered off meanwhile, and returns to the power state it has now."
     ),
     "delete_backup": "The backup and everything of it at the cloud is removed for good.",
+    "publish_sandbox": _BEFORE_PUBLISH,
+    "publish_joined_sandbox": _BEFORE_PUBLISH,
+    "protect_master_image": "The server is not touched.",
 }
+
+_AFTER_PUBLISH = (
+    "The clone and the incomplete copy are removed and the Sandbox returns to its former power "
+    "state. No backup is created. Existing backups are not affected."
+)
 
 # What is true after a cancel, once the clean-up has run.
 AFTER_CANCEL = {
@@ -42,10 +61,17 @@ AFTER_CANCEL = {
         "The backup is not affected."
     ),
     "delete_backup": "The backup stays.",
+    "publish_sandbox": _AFTER_PUBLISH,
+    "publish_joined_sandbox": _AFTER_PUBLISH,
+    "protect_master_image": (
+        "The incomplete copy is removed. The backup it was made of is not affected."
+    ),
 }
 
 ACTION_GROUPS = {
     "backup": "Backups",
+    "backup_policy": "Backup settings",
+    "sandbox": "Publish",
     "task": "Tasks",
     "machine": "Machines",
     "access": "Access",
@@ -98,6 +124,19 @@ def action_label(action: str) -> str:
         return ACTIONS[action]
     group, _, verb = action.rpartition(".")
     return f"{verb} {group}".replace("_", " ").replace(".", " ").strip().capitalize()
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """Return kinds of task as a filter offers them, each name once."""
+    first: dict[str, str] = {}
+    for kind, label in TASK_KINDS.items():
+        first.setdefault(label, kind)
+    return [(kind, label) for label, kind in first.items()]
+
+
+def kinds_named_as(kind: str) -> list[str]:
+    """Return the kinds of task that have the name of this one."""
+    return [other for other, label in TASK_KINDS.items() if label == TASK_KINDS.get(kind)]
 
 
 def kind_label(kind: str) -> str:

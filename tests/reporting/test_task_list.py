@@ -78,6 +78,16 @@ def test_the_list_is_narrowed_by_state_type_and_text(
     assert {name for name in ("Alpha", "Beta", "Gamma") if name in text} == found
 
 
+def test_publishing_with_and_without_sysprep_is_one_type(world: World, reader: Client) -> None:
+    for kind in ("publish_sandbox", "publish_joined_sandbox", "delete_backup"):
+        TaskFactory(account=world.account, kind=kind, subject=f"by {kind}")
+    page = text_of(reader, f"{url('task_list', world.account)}?kind=publish_sandbox")
+    assert "by publish_sandbox" in page
+    assert "by publish_joined_sandbox" in page
+    assert "by delete_backup" not in page
+    assert page.count(">Publish</option>") == 1
+
+
 def test_a_whole_id_finds_its_task(world: World, reader: Client) -> None:
     wanted = TaskFactory(account=world.account, subject="Wanted")
     TaskFactory(account=world.account, subject="Unwanted one")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.test import Client
 
 from backups.models import Backup
+from portal.engine import registry
 from portal.models import AuditEntry, Resource, Task
+from reporting.words import AFTER_CANCEL, BEFORE_RETRY, RIGHT_TO_START, TASK_KINDS
 from tests.factories import BackupFactory
 from tests.people import World
 from tests.reporting.pages import HTMX, failed_task, running_task, text_of, url
@@ -23,6 +25,13 @@ def test_the_dialog_says_what_happens_again(world: World, admin: Client) -> None
     text = text_of(admin, url("task_retry", world.account, task.pk), **HTMX)
     assert "powered off" in text
     assert Task.objects.count() == 1
+
+
+def test_every_kind_of_an_account_has_words_and_a_right() -> None:
+    of_cloud_accounts = {"test_cloud_account", "sync_inventory"}
+    kinds = {kind for kind in registry.workflows if kind not in of_cloud_accounts}
+    for words in (TASK_KINDS, RIGHT_TO_START, BEFORE_RETRY, AFTER_CANCEL):
+        assert kinds <= set(words)
 
 
 def test_retrying_a_backup_starts_a_new_task_and_leads_to_it(world: World, admin: Client) -> None:
