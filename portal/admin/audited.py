@@ -55,7 +55,8 @@ class Audited(_ModelAdmin):
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        _record(request, obj, "edit", **_changes(message))
+        if message:  # a form sent back as it was has changed nothing
+            _record(request, obj, "edit", **_changes(message))
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:

@@ -64,6 +64,13 @@ def test_only_staff_come_in(customer_admin: User, sign_in: SignIn) -> None:
     assert anonymous.redirect_chain[-1][0].startswith("/sign-in/")
 
 
+def test_a_form_sent_back_as_it_was_is_no_change(staff: User, sign_in: SignIn) -> None:
+    customer = CustomerFactory.create(name="Fabrikam")
+    page = reverse("admin:portal_customer_change", args=[customer.pk])
+    assert sign_in(staff).post(page, {"name": "Fabrikam"}).status_code == 302
+    assert not AuditEntry.objects.filter(action="customer.edit").exists()
+
+
 def test_making_changing_and_removing_a_customer_is_audited(staff: User, sign_in: SignIn) -> None:
     client = sign_in(staff)
     client.post("/admin/portal/customer/add/", {"name": "Fabrikam"})
