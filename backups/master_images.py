@@ -44,8 +44,8 @@ def mark_master_image(actor: Actor, backup: Backup) -> Backup:
     resource = backup.resource
     if refusal := mark_refusal(backup):
         raise Refused(refusal)
-    image = Backup(
-        resource=resource,
+    image = Backup.of(
+        resource,
         name=f"Master image of {backup.name}"[:100],
         type=backup.type,
         site=backup.site,
@@ -66,7 +66,7 @@ def mark_master_image(actor: Actor, backup: Backup) -> Backup:
         requested_by=actor.user,
         args=args | {"copy": backup.external_id},
     )
-    image.save(force_insert=True)
+    image.insert()
     record(
         actor, "backup.mark_master_image", resource, result="requested",
         backup=str(backup.pk), name=backup.name, task=str(image.task.pk),

@@ -246,7 +246,7 @@ def servers_of(account: Account) -> QuerySet[Resource]:
     servers = account.resources.select_related("account", "cloud_account", "backup_policy")
     return servers.annotate(
         backup_count=Count("backups", filter=Q(backups__status__in=Backup.LISTED)),
-        last_backup_at=Max("backups__completed_at", filter=ready),
+        last_done_at=Max("backups__completed_at", filter=ready),
     )
 
 

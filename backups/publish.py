@@ -65,8 +65,8 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
     account = sandbox.account
     local = clock.now().astimezone(account.zone)
     day = f"{local.day} {local:%b %Y, %H:%M}"
-    backup = Backup(
-        resource=sandbox,
+    backup = Backup.of(
+        sandbox,
         name=f"Publish {day}",
         type=Backup.Type.PUBLISH,
         site=account.site,
@@ -86,7 +86,7 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
     )
     backup.task = task
     backup.created_at = task.created_at
-    backup.save(force_insert=True)
+    backup.insert()
     record(
         actor, "sandbox.publish", sandbox, result="requested", backup=str(backup.pk),
         name=backup.name, task=str(task.pk),

@@ -24,7 +24,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Concat, JSONObject, Left
 
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup, BackupPolicy, note_latest
 from backups.schedule import Schedule
 from portal import engine
 from portal.bulk import Dashed, among, as_text, insert_from, uuid_from
@@ -143,6 +143,7 @@ def _start(turn: Turn, run: datetime, ids: list[uuid.UUID], now: datetime) -> li
         policies = policies.filter(Exists(Task.objects.filter(pk=OuterRef("run_id"))))
         ids = list(policies.values_list("pk", flat=True))
     insert_from(Backup, policies, _backup(run_id, name, turn, run, now))
+    note_latest(Resource.objects.filter(backup_policy__in=among(ids)))
     return ids
 
 
@@ -182,6 +183,8 @@ def _backup(
         "id": run_id,
         "task": run_id,
         "resource": F("resource"),
+        "account": F("resource__account"),
+        "kind": F("resource__kind"),
         "name": name,
         "description": f"Late: was due at {due}." if now - run > _GRACE else "",
         "type": Backup.Type.SCHEDULED,
@@ -208,6 +211,8 @@ def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
     entry = {
         "id": uuid_from(as_text("pk"), Value(missed.isoformat())),
         "resource": F("resource"),
+        "account": F("resource__account"),
+        "kind": F("resource__kind"),
         "name": name,
         "type": Backup.Type.SCHEDULED,
         "status": Backup.Status.MISSED,
@@ -216,6 +221,7 @@ def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
         "error": error,
     }
     insert_from(Backup, policies, entry)
+    note_latest(Resource.objects.filter(backup_policy__in=among(ids)))
     names: dict[uuid.UUID, list[str]] = defaultdict(list)
     systems = policies.order_by("resource__name").values_list("resource__account", "resource__name")
     for account, system in systems:

@@ -122,8 +122,8 @@ def create_backup(
         _require_room(resource)
     if not keep_running:
         require_consent(resource, may_power_off=may_power_off)
-    backup = Backup(
-        resource=resource,
+    backup = Backup.of(
+        resource,
         name=name,
         description=description,
         type=type_,
@@ -146,7 +146,7 @@ def create_backup(
     )
     backup.task = task
     backup.created_at = task.created_at
-    backup.save(force_insert=True)
+    backup.insert()
     record(
         actor, "backup.create", resource, result="requested", backup=str(backup.pk),
         name=name, task=str(task.pk),

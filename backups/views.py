@@ -37,8 +37,8 @@ SERVERS_A_PAGE = 50
 _ORDERS = {
     "name": (Lower("name"), "pk"),
     "-name": (Lower("name").desc(), "pk"),
-    "last": (OrderBy(F("last_backup_at"), nulls_first=True), Lower("name"), "pk"),
-    "-last": (OrderBy(F("last_backup_at"), descending=True, nulls_last=True), Lower("name"), "pk"),
+    "last": (OrderBy(F("last_done_at"), nulls_first=True), Lower("name"), "pk"),
+    "-last": (OrderBy(F("last_done_at"), descending=True, nulls_last=True), Lower("name"), "pk"),
 }
 
 

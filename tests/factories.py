@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from backups.models import Backup
+from backups.models import Backup, note_latest
 from portal.clouds.api import PowerState
 from portal.models import (
     Account,
@@ -169,6 +170,8 @@ class BackupFactory(DjangoModelFactory):
         model = Backup
 
     resource = factory.SubFactory(ResourceFactory)
+    account = factory.SelfAttribute("resource.account")
+    kind = factory.SelfAttribute("resource.kind")
     name = factory.Sequence(lambda n: f"Before update {n}")
     type = Backup.Type.MANUAL
     status = Backup.Status.READY
@@ -182,6 +185,13 @@ class BackupFactory(DjangoModelFactory):
         resource=factory.SelfAttribute("..resource"),
         subject=factory.SelfAttribute("..name"),
     )
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> Backup:
+        made: Backup = super()._create(model_class, *args, **kwargs)
+        # Lists read the facts of the latest backup from the resource.
+        note_latest(Resource.objects.filter(pk=made.resource_id))
+        return made
 
 
 class NotificationFactory(DjangoModelFactory):

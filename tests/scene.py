@@ -100,7 +100,8 @@ class Scene:
         )  # fmt: skip
         copy = self.site.add_copy(self.resource.external_id, task.token)
         return Backup.objects.create(
-            resource=self.resource, name=name, type=Backup.Type.MANUAL, task=task,
+            resource=self.resource, account=self.resource.account, kind=self.resource.kind,
+            name=name, type=Backup.Type.MANUAL, task=task,
             status=Backup.Status.READY, external_id=copy, size_bytes=self.resource.size_bytes,
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from portal.models.audit import AuditEntry
 from portal.models.clouds import CloudAccount, DiscoveredServer
 from portal.models.heartbeat import Heartbeat
 from portal.models.notifications import Dismissal, Notification
-from portal.models.resources import Resource
+from portal.models.resources import Resource, ResourceWord
 from portal.models.tasks import Task
 from portal.models.tenancy import (
     Account,
@@ -30,6 +30,7 @@ __all__ = [
     "Notification",
     "Organization",
     "Resource",
+    "ResourceWord",
     "Role",
     "RoleGrant",
     "Task",

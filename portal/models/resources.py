@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from portal.models.clouds import CloudAccount
 from portal.models.tenancy import Account, User
@@ -15,10 +17,20 @@ if TYPE_CHECKING:
     from portal.models.tasks import Task
 
 
+# Stands where there is no time yet, before all others. As NULL it would need an index of another
+# kind on each database for a list that is ordered by it.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class ResourceQuerySet(models.QuerySet["Resource"]):
     def visible_to(self, user: User) -> ResourceQuerySet:
         """Resources of accounts the user may see."""
         return self.filter(account__in=Account.objects.visible_to(user))
+
+    def volumes(self) -> ResourceQuerySet:
+        """What the Volumes page shows (R062): a desktop only while a user is assigned (R007)."""
+        volumes = self.filter(kind__in=Resource.VOLUME_KINDS)
+        return volumes.exclude(kind=Resource.Kind.PERSISTENT_DESKTOP, user_name="")
 
 
 class Resource(models.Model):
@@ -37,6 +49,9 @@ class Resource(models.Model):
         ENTERPRISE_PROFILE = "enterprise_profile", "Enterprise Profile"
         PERSONAL_DRIVE = "personal_drive", "Personal Drive"
 
+    # Managed on the Volumes page (R062); the others are servers with a page of their own.
+    VOLUME_KINDS = (Kind.PERSISTENT_DESKTOP, Kind.ENTERPRISE_PROFILE, Kind.PERSONAL_DRIVE)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, models.PROTECT, related_name="resources")
     cloud_account = models.ForeignKey(CloudAccount, models.PROTECT, related_name="resources")
@@ -54,6 +69,18 @@ class Resource(models.Model):
     is_missing = models.BooleanField(
         default=False, help_text="The last inventory did not find it at the cloud."
     )
+    # Name of the machine that holds a profile or drive, or "" while it is detached.
+    attached_to = models.CharField(max_length=255, blank=True)
+    sort_name = models.GeneratedField(
+        expression=Lower("name"), output_field=models.CharField(max_length=255), db_persist=True
+    )
+    # Facts of the latest backup, so that no list looks for it among a million. They are written
+    # by what changes a backup (`backups.facts`) and by nothing else.
+    last_backup_id = models.UUIDField(null=True, editable=False)
+    last_backup_status = models.CharField(max_length=10, blank=True, editable=False)
+    last_backup_at = models.DateTimeField(default=NEVER, editable=False)
+    last_good_id = models.UUIDField(null=True, editable=False)
+    last_good_at = models.DateTimeField(default=NEVER, editable=False)
 
     objects = ResourceQuerySet.as_manager()
 
@@ -77,7 +104,19 @@ class Resource(models.Model):
                 violation_error_message="This machine is already assigned.",
             ),
         )
-        indexes = (models.Index(fields=["account", "kind", "name"], name="resource_of_account"),)
+        indexes = (
+            models.Index(fields=["account", "kind", "name"], name="resource_of_account"),
+            # One for each way the Volumes page is ordered; the key makes a page's end exact.
+            models.Index(fields=["account", "sort_name", "id"], name="resource_by_name"),
+            models.Index(fields=["account", "user_name", "id"], name="resource_by_user"),
+            models.Index(fields=["account", "size_bytes", "id"], name="resource_by_size"),
+            models.Index(
+                fields=["account", "last_backup_at", "id"], name="resource_by_last_backup"
+            ),
+            models.Index(
+                fields=["account", "last_backup_status", "kind"], name="resource_by_status"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -86,6 +125,16 @@ class Resource(models.Model):
     def is_server(self) -> bool:
         """Whether it has a page of its own with a panel (Sandbox, Utility Server)."""
         return self.kind in {self.Kind.SANDBOX, self.Kind.UTILITY_SERVER}
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is managed on the Volumes page."""
+        return self.kind in self.VOLUME_KINDS
+
+    @property
+    def is_desktop(self) -> bool:
+        """Whether it is a machine of one user's: a volume to people, a server to the cloud."""
+        return self.kind == self.Kind.PERSISTENT_DESKTOP
 
     @property
     def is_on(self) -> bool:
@@ -103,3 +152,26 @@ class Resource(models.Model):
         from portal.models.tasks import Task  # models of one package, mutual by nature
 
         return Task.objects.active().filter(resource=self, is_exclusive=True).first()
+
+
+class ResourceWord(models.Model):
+    """A word of a resource's name, user or id, in lower case.
+
+    Search looks for words that begin with what was typed: the one kind of search for which both
+    databases use an ordinary index.
+    """
+
+    # Both begin an index below.
+    resource = models.ForeignKey(Resource, models.CASCADE, related_name="words", db_index=False)
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    # On PostgreSQL its collation is "C" (the migration): a range of words is a prefix then.
+    word = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["resource", "word"], name="word_is_there_once"),
+        )
+        indexes = (models.Index(fields=["account", "word", "resource"], name="word_of_account"),)
+
+    def __str__(self) -> str:
+        return self.word

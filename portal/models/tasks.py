@@ -25,6 +25,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
             | Q(account=None, cloud_account__in=CloudAccount.objects.visible_to(user))
         )
 
+    def on_top(self) -> TaskQuerySet:
+        """What somebody asked for, without what that started in turn."""
+        return self.filter(parent=None)
+
     def active(self) -> TaskQuerySet:
         """Tasks that have not ended."""
         return self.filter(state__in=Task.ACTIVE)
@@ -70,6 +74,10 @@ class Task(models.Model):
         CloudAccount, models.PROTECT, null=True, related_name="tasks", db_index=False
     )
     resource = models.ForeignKey(Resource, models.PROTECT, null=True, related_name="tasks")
+    # The task that started this one among many, and says how they went.
+    parent = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="children", db_index=False
+    )
     # No other exclusive task may be active on the resource.
     is_exclusive = models.BooleanField(default=False)
     # The resource is in maintenance mode while this is active.
@@ -120,10 +128,17 @@ class Task(models.Model):
         indexes = (
             # Plain, not partial: SQLite uses no partial index for a bound parameter.
             models.Index(fields=["state", "next_wake_at"], name="task_is_due"),
-            models.Index(fields=["account", "-created_at"], name="task_of_account"),
+            # Lists show what was asked for; what that started in turn, maybe ten thousand tasks,
+            # is shown with it. So the parent, most often none, comes before the time.
+            models.Index(fields=["account", "parent", "-created_at"], name="task_on_top"),
             models.Index(fields=["cloud_account", "-created_at"], name="task_of_cloud_account"),
             # The shell counts what is active on every page; an account may have years of tasks.
-            models.Index(fields=["account", "state", "-created_at"], name="task_by_state"),
+            models.Index(fields=["account", "state", "parent"], name="task_by_state"),
+            # How a parent's children stand, and who may start next at a cloud account.
+            models.Index(fields=["parent", "state"], name="task_of_parent"),
+            models.Index(
+                fields=["cloud_account", "state", "account", "created_at"], name="task_in_line"
+            ),
             models.Index(
                 fields=["account", "-created_at"],
                 condition=Q(acknowledged_at=None),

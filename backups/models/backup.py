@@ -1,19 +1,18 @@
-"""Backup: one point in time of one Resource. BackupPolicy: when it is made, and what is kept."""
+"""Backup: one point in time of one Resource."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, time
 from typing import Any
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backups.schedule import Schedule
 from portal.engine import clock
 from portal.models import Account, Infrastructure, Resource, Task, User
+from portal.models.resources import NEVER
 
 
 class IllegalTransition(Exception):
@@ -23,7 +22,11 @@ class IllegalTransition(Exception):
 class BackupQuerySet(models.QuerySet["Backup"]):
     def visible_to(self, user: User) -> BackupQuerySet:
         """Backups of accounts the user may see."""
-        return self.filter(resource__account__in=Account.objects.visible_to(user))
+        return self.filter(account__in=Account.objects.visible_to(user))
+
+    def of_volumes(self) -> BackupQuerySet:
+        """Backups of what the Volumes page manages."""
+        return self.filter(kind__in=Resource.VOLUME_KINDS)
 
     def listed(self) -> BackupQuerySet:
         """What a panel shows: everything that is, was meant to be, or is about to go."""
@@ -62,6 +65,9 @@ class Backup(models.Model):
 
     LISTED = (Status.CREATING, Status.READY, Status.FAILED, Status.MISSED, Status.DELETING)
 
+    # What can be the latest word on how a resource is protected.
+    TELLING = (Status.CREATING, Status.READY, Status.FAILED, Status.MISSED)
+
     HELD_MANUALLY = Q(
         type=Type.MANUAL,
         status__in=(Status.CREATING, Status.READY, Status.DELETING),
@@ -81,6 +87,9 @@ class Backup(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # It begins two indexes below.
     resource = models.ForeignKey(Resource, models.PROTECT, related_name="backups", db_index=False)
+    # The resource's, which change neither: a list of a million needs them in its index.
+    account = models.ForeignKey(Account, models.PROTECT, related_name="backups", db_index=False)
+    kind = models.CharField(max_length=20, choices=Resource.Kind.choices)
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, blank=True)
     type = models.CharField(max_length=1, choices=Type.choices)
@@ -116,10 +125,27 @@ class Backup(models.Model):
                 name="run_is_made_or_missed_once",
             ),
         )
-        indexes = (models.Index(fields=["resource", "-created_at"], name="backup_of_resource"),)
+        indexes = (
+            models.Index(fields=["resource", "-created_at"], name="backup_of_resource"),
+            models.Index(fields=["account", "-created_at", "-id"], name="backup_of_account"),
+            models.Index(fields=["account", "kind", "-created_at", "-id"], name="backup_of_kind"),
+            models.Index(
+                fields=["account", "status", "-created_at", "-id"], name="backup_of_status"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def of(cls, resource: Resource, **fields: Any) -> Backup:
+        """A new backup of a resource, not yet saved."""
+        return cls(resource=resource, account=resource.account, kind=resource.kind, **fields)
+
+    def insert(self) -> None:
+        """Save a new backup; it is the latest of its resource, most often."""
+        self.save(force_insert=True)
+        note_latest(Resource.objects.filter(pk=self.resource_id))
 
     def move_to(self, status: str, **changes: Any) -> None:
         """Change the status if nobody changed it first; raise IllegalTransition otherwise."""
@@ -130,6 +156,7 @@ class Backup(models.Model):
             raise IllegalTransition(f"backup {self.pk} left {self.status} meanwhile")
         for name, value in changes.items():
             setattr(self, name, value)
+        note_latest(Resource.objects.filter(pk=self.resource_id))
 
     @property
     def is_ready(self) -> bool:
@@ -188,75 +215,18 @@ class Backup(models.Model):
         return self.completed_at or self.created_at
 
 
-MOST_KEPT = 100
-_KEPT = (MinValueValidator(1), MaxValueValidator(MOST_KEPT))
+def note_latest(resources: QuerySet[Resource]) -> None:
+    """Write the facts of the latest backup onto resources, by one statement.
 
-
-class BackupPolicyQuerySet(models.QuerySet["BackupPolicy"]):
-    def visible_to(self, user: User) -> BackupPolicyQuerySet:
-        """Policies of accounts the user may see."""
-        return self.filter(resource__account__in=Account.objects.visible_to(user))
-
-    def due(self, now: datetime) -> BackupPolicyQuerySet:
-        """Those whose next run is not in the future, the longest overdue first."""
-        return self.filter(next_run_at__lte=now).order_by("next_run_at", "pk")
-
-
-class BackupPolicy(models.Model):
-    """Settings of one system (R042): its schedule, and how many of its backups are kept.
-
-    A resource without a row has the defaults. ``next_run_at`` is set exactly while
-    ``is_scheduled``. The time of day holds from the local date ``starts_on`` on; a run
-    that was due before a change stays as it was (R074).
+    Called with every change of a backup, in its transaction, so that they are never behind.
     """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    resource = models.OneToOneField(Resource, models.CASCADE, related_name="backup_policy")
-    is_scheduled = models.BooleanField("schedule daily backups", default=False)
-    backup_time = models.TimeField(default=time(2))
-    time_zone = models.CharField(max_length=64, default="UTC")
-    # One day is what the pages offer; the rules hold for any (Q4).
-    interval_days = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
-    starts_on = models.DateField(null=True, blank=True)
-    next_run_at = models.DateTimeField(null=True, blank=True)
-    keep_scheduled = models.PositiveSmallIntegerField(
-        "number of scheduled backups retained", default=7, validators=_KEPT
+    of_each = Backup.objects.filter(resource=OuterRef("pk")).order_by("-created_at", "-pk")
+    latest = of_each.filter(status__in=Backup.TELLING)
+    good = of_each.ready()
+    resources.order_by().update(
+        last_backup_id=Subquery(latest.values("pk")[:1]),
+        last_backup_status=Coalesce(Subquery(latest.values("status")[:1]), models.Value("")),
+        last_backup_at=Coalesce(Subquery(latest.values("created_at")[:1]), NEVER),
+        last_good_id=Subquery(good.values("pk")[:1]),
+        last_good_at=Coalesce(Subquery(good.values("created_at")[:1]), NEVER),
     )
-    keep_manual = models.PositiveSmallIntegerField(
-        "number of manual backups retained", default=10, validators=_KEPT
-    )
-
-    objects = BackupPolicyQuerySet.as_manager()
-
-    class Meta:
-        verbose_name_plural = "backup policies"
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(
-                    keep_scheduled__range=(1, MOST_KEPT), keep_manual__range=(1, MOST_KEPT)
-                ),
-                name="kept_are_1_to_100",
-            ),
-            models.CheckConstraint(
-                condition=Q(is_scheduled=False, next_run_at=None)
-                | Q(is_scheduled=True, next_run_at__isnull=False, starts_on__isnull=False),
-                name="scheduled_has_next_run",
-            ),
-        )
-        indexes = (models.Index(fields=["next_run_at"], name="policy_is_due"),)
-
-    def __str__(self) -> str:
-        return f"Settings of {self.resource}"
-
-    @classmethod
-    def of(cls, resource: Resource) -> BackupPolicy:
-        """The settings of a system; unsaved defaults, in its account's time zone, if none are."""
-        found = cls.objects.filter(resource=resource).first()
-        return found or cls(resource=resource, time_zone=resource.account.time_zone)
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """When it runs, or None."""
-        if not self.is_scheduled or self.starts_on is None:
-            return None
-        return Schedule(self.backup_time, self.time_zone, self.starts_on, self.interval_days)
