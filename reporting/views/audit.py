@@ -10,9 +10,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import AuditEntry, Customer, Organization
+from portal.paging import Order, page_of, total_of
 from portal.services.people import people_of
 from reporting.forms import AuditFilterForm
-from reporting.paging import Order, page_of, total_of
 
 
 @account_view(Permission.VIEW)

@@ -21,9 +21,9 @@ from django.views.decorators.vary import vary_on_headers
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.dialogs import done
 from portal.models import Dismissal, Notification
+from portal.paging import Order, page_of
 from reporting import services
 from reporting.forms import NotificationFilterForm
-from reporting.paging import Order, page_of
 
 NEWEST_FIRST = Order("created_at", is_descending=True)
 

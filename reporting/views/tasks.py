@@ -16,12 +16,12 @@ from portal.access import Permission, Request, account_view, require, wants_frag
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Task
+from portal.paging import Order, capped_count, page_of, total_of
 from portal.refusals import Refused
 from reporting import services
 from reporting.detail import detail_of
 from reporting.forms import TaskFilterForm
 from reporting.live import tasks_of, tray_context
-from reporting.paging import Order, capped_count, page_of, total_of
 from reporting.words import AFTER_CANCEL, BEFORE_RETRY
 
 SORTS = ("created_at", "title")
