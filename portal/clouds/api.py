@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 class CloudError(Exception):
@@ -215,7 +215,80 @@ class Mark:
         )
 
 
-class Cloud(Protocol):
+class VolumeCloud(Protocol):
+    """What a cloud does for volumes, and for desktops: servers that are copied as they run.
+
+    ``mark.resource`` is the same for every task of one resource: a cloud may keep one
+    thing per resource that outlives its copies, called after it (AHV: a protection
+    domain). A restored volume is a new one with an id of its own; the old one is kept,
+    out of sight, until `ensure_no_volume_undo`.
+    """
+
+    def volume(self, volume_id: str) -> Volume:
+        """Return one volume; `NotFound` when it is gone."""
+
+    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make a lasting copy of a volume, marked; of one in use it is crash-consistent.
+
+        It is never detached here.
+        """
+
+    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make a lasting copy of a desktop, marked; of a running one it is crash-consistent.
+
+        Its power is not touched.
+        """
+
+    def find_volume_copy(self, copy_id: str) -> Copy:
+        """Return a complete copy of a volume or a desktop.
+
+        `NotFound` when it is gone, has expired, or is complete no more.
+        """
+
+    def ensure_no_volume_copy(self, token: str, mark: Mark, copy_id: str = "") -> Operation | None:
+        """Remove the copy of a volume or a desktop made with this token, or known by id.
+
+        A half-made one too, and one that is only ordered. None: it is not there.
+        """
+
+    def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        """Make sure that a restore of the volume can be undone. None: it can."""
+
+    def ensure_volume_restored(
+        self, volume_id: str, copy_id: str, token: str, mark: Mark
+    ) -> Operation | Volume:
+        """Make a volume of the copy that takes this one's place; answer the one in place.
+
+        Only after `ensure_volume_undo`. Refused, naming the server, while one holds it.
+        The new one has a new id, the old one's description, and its name where volumes can
+        be renamed. ``volume_id`` is the old one's, on every repeat.
+        """
+
+    def ensure_volume_undone(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        """Put the old volume in its place again and remove what took it. None: done."""
+
+    def ensure_no_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        """Drop the old volume if a new one took its place; else there is nothing to drop."""
+
+    def ensure_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        """Keep what the desktop holds now, so that a restore can be undone. None: it is."""
+
+    def ensure_desktop_restored(
+        self, server_id: str, copy_id: str, token: str, mark: Mark
+    ) -> Operation | None:
+        """Put what the copy holds in place. None: it is, and the desktop is off.
+
+        Only after `ensure_desktop_undo`; it must be off. Identity and addresses stay.
+        """
+
+    def ensure_desktop_undone(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        """Put what `ensure_desktop_undo` kept back, if it was replaced. None: done, it is off."""
+
+    def ensure_no_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        """Drop what `ensure_desktop_undo` kept. None: it is gone."""
+
+
+class Cloud(VolumeCloud, Protocol):
     """One connected cloud account. Instances are shared by the threads of a runner.
 
     Every method may raise `CloudBusy`, `CloudUnreachable` or `CloudRefused`.
@@ -288,35 +361,3 @@ class Cloud(Protocol):
 
     def close(self) -> None:
         """Let go of kept-alive connections."""
-
-
-@runtime_checkable
-class VolumeCloud(Cloud, Protocol):
-    """A cloud that can copy and restore a volume apart from any server.
-
-    Copies of volumes are found and removed like those of servers. A restored volume is a
-    new one: its id is what `ensure_volume_restored` answers when the goal is reached.
-    """
-
-    def volume(self, volume_id: str) -> Volume:
-        """Return one volume; `NotFound` when it is gone."""
-
-    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
-        """Make a lasting copy of a volume, marked. Of one in use it is crash-consistent."""
-
-    def ensure_volume_undo(self, volume_id: str, token: str) -> Operation | None:
-        """Mark the volume as what a restore can go back to. None: it is marked."""
-
-    def ensure_volume_restored(
-        self, volume_id: str, copy_id: str, token: str
-    ) -> Operation | Volume:
-        """Make a volume of the copy that takes this one's place, and answer it.
-
-        Only after `ensure_volume_undo`. Refused, naming the server, while one holds it.
-        """
-
-    def ensure_volume_undone(self, volume_id: str, token: str) -> Operation | None:
-        """Remove what `ensure_volume_restored` made. None: it is not there."""
-
-    def ensure_no_volume_undo(self, token: str) -> Operation | None:
-        """Drop the old volume if a new one took its place, else lift its mark. None: done."""

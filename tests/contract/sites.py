@@ -88,7 +88,7 @@ class Site(Protocol):
 
 
 class VolumeSite(Site, Protocol):
-    """A site whose driver is a `VolumeCloud`."""
+    """A site whose volumes are copied and restored."""
 
     def attach_volume(self, volume_id: str, server_id: str) -> str:
         """Attach a volume to a server; return the server's name."""

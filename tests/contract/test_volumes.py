@@ -14,7 +14,6 @@ from portal.clouds.api import (
     NotFound,
     Operation,
     Volume,
-    VolumeCloud,
 )
 from portal.lab import Fault
 from tests.contract.carrying import MARK, carry, connected, insist, let_pass
@@ -49,39 +48,32 @@ def _backed(site: VolumeSite, cloud: Cloud) -> Backed:
     return Backed(site, volume, copy)
 
 
-def _volumes(cloud: Cloud) -> VolumeCloud:
-    assert isinstance(cloud, VolumeCloud)
-    return cloud
-
-
 def _copying(volume: str, token: str) -> Callable[[Cloud], Operation | Copy]:
-    return lambda cloud: _volumes(cloud).ensure_volume_copy(volume, token, MARK)
+    return lambda cloud: cloud.ensure_volume_copy(volume, token, MARK)
 
 
 def _set_aside(backed: Backed) -> Callable[[Cloud], Operation | None]:
-    return lambda cloud: _volumes(cloud).ensure_volume_undo(backed.volume, "undo")
+    return lambda cloud: cloud.ensure_volume_undo(backed.volume, "undo", MARK)
 
 
 def _restore(backed: Backed) -> Callable[[Cloud], Operation | Volume]:
-    return lambda cloud: _volumes(cloud).ensure_volume_restored(
-        backed.volume, backed.copy.id, "undo"
-    )
+    return lambda cloud: cloud.ensure_volume_restored(backed.volume, backed.copy.id, "undo", MARK)
 
 
 def _put_back(backed: Backed) -> Callable[[Cloud], Operation | None]:
-    return lambda cloud: _volumes(cloud).ensure_volume_undone(backed.volume, "undo")
+    return lambda cloud: cloud.ensure_volume_undone(backed.volume, "undo", MARK)
 
 
 def _drop(backed: Backed) -> Callable[[Cloud], Operation | None]:
-    return lambda cloud: _volumes(cloud).ensure_no_volume_undo("undo")
+    return lambda cloud: cloud.ensure_no_volume_undo(backed.volume, "undo", MARK)
 
 
 def test_a_copy_holds_what_the_volume_held(site: VolumeSite, cloud: Cloud, backed: Backed) -> None:
     assert site.contents(backed.copy.id) == [OLD]
     assert backed.copy.size_bytes == 10 * GIB
-    assert cloud.find_copy(backed.copy.id) == backed.copy
+    assert cloud.find_volume_copy(backed.copy.id) == backed.copy
     assert _copying(backed.volume, "first")(cloud) == backed.copy
-    carry(site, cloud, lambda cloud: cloud.ensure_no_copy("first"))
+    carry(site, cloud, lambda cloud: cloud.ensure_no_volume_copy("first", MARK))
     assert site.everything() == {backed.volume}
 
 
@@ -102,7 +94,7 @@ def test_a_volume_in_use_is_copied_but_not_restored(
 def test_a_restored_volume_takes_the_old_ones_place(
     site: VolumeSite, cloud: Cloud, backed: Backed
 ) -> None:
-    before = _volumes(cloud).volume(backed.volume)
+    before = cloud.volume(backed.volume)
     carry(site, cloud, _set_aside(backed))
     made = carry(site, cloud, _restore(backed))
     assert site.contents(made.id) == [OLD]
@@ -115,7 +107,7 @@ def test_a_restored_volume_takes_the_old_ones_place(
     assert site.everything() == {made.id, backed.copy.id}
     assert _drop(backed)(cloud) is None
     with pytest.raises(NotFound):
-        _volumes(cloud).volume(backed.volume)
+        cloud.volume(backed.volume)
     # Never without the old one: what was made is the last.
     with pytest.raises(CloudRefused):
         _put_back(backed)(cloud)
@@ -186,7 +178,7 @@ def test_an_old_volume_taken_into_use_again_is_not_dropped(
 def test_a_volume_that_is_gone_is_not_found(cloud: Cloud, backed: Backed) -> None:
     gone = f"{backed.volume}-gone"
     with pytest.raises(NotFound):
-        _volumes(cloud).volume(gone)
+        cloud.volume(gone)
     with pytest.raises(NotFound):
         _copying(gone, "tok")(cloud)
 
@@ -196,7 +188,7 @@ def test_a_servers_own_disk_is_no_volume(site: VolumeSite, cloud: Cloud) -> None
     with pytest.raises(CloudRefused, match="no data disk"):
         _copying(disk, "tok")(cloud)
     with pytest.raises(CloudRefused, match="no data disk"):
-        _volumes(cloud).ensure_volume_undo(disk, "tok")
+        cloud.ensure_volume_undo(disk, "tok", MARK)
 
 
 Make = Callable[[Backed], Callable[[Cloud], object]]

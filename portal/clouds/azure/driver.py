@@ -37,7 +37,7 @@ Size = tuple[int, int]
 
 
 class AzureCloud:
-    """`VolumeCloud` for one Azure subscription.
+    """`Cloud` for one Azure subscription.
 
     Secrets: ``tenant``, ``client_id``, ``client_secret``, ``subscription``, ``authority``.
     """
@@ -165,19 +165,43 @@ class AzureCloud:
     def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
         return self._volumes.ensure_copy(volume_id, token, mark)
 
-    def ensure_volume_undo(self, volume_id: str, token: str) -> Operation | None:
+    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """A desktop is a machine like others; `ensure_copy` leaves its power alone."""
+        return self.ensure_copy(server_id, token, mark)
+
+    def find_volume_copy(self, copy_id: str) -> Copy:
+        return self._copies.find(copy_id)
+
+    def ensure_no_volume_copy(self, token: str, mark: Mark, copy_id: str = "") -> Operation | None:
+        return self._copies.ensure_none(token, copy_id)
+
+    def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         return self._volumes.ensure_undo(volume_id, token)
 
     def ensure_volume_restored(
-        self, volume_id: str, copy_id: str, token: str
+        self, volume_id: str, copy_id: str, token: str, mark: Mark
     ) -> Operation | Volume:
         return self._volumes.ensure_restored(volume_id, copy_id, token)
 
-    def ensure_volume_undone(self, volume_id: str, token: str) -> Operation | None:
+    def ensure_volume_undone(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         return self._volumes.ensure_undone(volume_id, token)
 
-    def ensure_no_volume_undo(self, token: str) -> Operation | None:
+    def ensure_no_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         return self._volumes.ensure_no_undo(token)
+
+    def ensure_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._restore.ensure_undo(server_id, token)
+
+    def ensure_desktop_restored(
+        self, server_id: str, copy_id: str, token: str, mark: Mark
+    ) -> Operation | None:
+        return self._restore.ensure_restored(server_id, copy_id, token)
+
+    def ensure_desktop_undone(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._restore.ensure_undone(server_id, token)
+
+    def ensure_no_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._restore.ensure_no_undo(token)
 
     def close(self) -> None:
         self._session.close()
