@@ -61,7 +61,7 @@ def protections_of(account: Account) -> list[Protection]:
     newest = newest.order_by("-created_at")
     servers: QuerySet[Resource] = account.resources.filter(kind__in=SERVER_KINDS)
     annotated = servers.annotate(
-        last_good_at=Max("backups__completed_at", filter=Q(backups__status=Backup.Status.READY)),
+        last_done_at=Max("backups__completed_at", filter=Q(backups__status=Backup.Status.READY)),
         last_status=Subquery(newest.values("status")[:1]),
         last_task_id=Subquery(newest.values("task")[:1], output_field=UUIDField()),
     )
@@ -70,7 +70,7 @@ def protections_of(account: Account) -> list[Protection]:
     tasks = {task.resource_id: task for task in active}
     return [
         Protection(
-            row, row.last_good_at, row.last_status or "", row.last_task_id, tasks.get(row.pk)
+            row, row.last_done_at, row.last_status or "", row.last_task_id, tasks.get(row.pk)
         )
         for row in rows
     ]

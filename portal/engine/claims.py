@@ -7,15 +7,29 @@ has run out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Min, Q, QuerySet, Value, When, Window
-from django.db.models.functions import Coalesce, Greatest, RowNumber
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Greatest
 
-from portal.models import CloudAccount, Task
+from portal.models import Account, CloudAccount, Task
 
 State = Task.State
 
@@ -32,26 +46,67 @@ def admit(now: datetime) -> None:
     queued = Task.objects.filter(state=State.QUEUED)
     if not queued.exists():
         return
-    free = queued.filter(Q(cloud_account=None) | ~Q(cancel_requested_at=None))
-    free.update(state=State.RUNNING, started_at=now)
-    for pk in list(queued.values_list("cloud_account", flat=True).distinct()):
+    _let_start(queued.filter(cloud_account=None), now)
+    waiting = CloudAccount.objects.filter(Exists(queued.filter(cloud_account=OuterRef("pk"))))
+    for pk in list(waiting.values_list("pk", flat=True)):
         with transaction.atomic():
             # The row lock makes the count true: two runners admit one after the other.
-            locked = CloudAccount.objects.select_for_update().filter(pk=pk)
-            limit = locked.values_list("max_tasks", flat=True).get()
-            tasks = Task.objects.filter(cloud_account=pk)
-            places = limit - tasks.filter(state__in=Task.STARTED).count()
-            if places > 0:
-                chosen = _in_turn(tasks.filter(state=State.QUEUED))[:places]
-                Task.objects.filter(pk__in=list(chosen), state=State.QUEUED).update(
-                    state=State.RUNNING, started_at=now
+            locked = CloudAccount.objects.select_for_update().only("max_tasks", "customer")
+            cloud_account = locked.get(pk=pk)
+            started: Counter[UUID | None] = Counter(
+                Task.objects.filter(cloud_account=pk, state__in=Task.STARTED).values_list(
+                    "account", flat=True
                 )
+            )
+            places = cloud_account.max_tasks - started.total()
+            if places > 0:
+                _let_start(Task.objects.filter(pk__in=_chosen(cloud_account, started, places)), now)
 
 
-def _in_turn(queued: QuerySet[Task]) -> QuerySet[Task, object]:
-    """Order by turn: each account's oldest first, then each one's second, and so on."""
-    turn = Window(RowNumber(), partition_by=F("account"), order_by=F("created_at").asc())
-    return queued.annotate(turn=turn).order_by("turn", "created_at").values_list("pk", flat=True)
+def _let_start(tasks: QuerySet[Task], now: datetime) -> None:
+    """Begin what waited for a place; its time to finish counts from now on."""
+    tasks.filter(state=State.QUEUED).update(
+        state=State.RUNNING,
+        started_at=now,
+        deadline_at=ExpressionWrapper(
+            F("deadline_at") + (Value(now) - F("created_at")), output_field=DateTimeField()
+        ),
+    )
+
+
+def _chosen(
+    cloud_account: CloudAccount, started: Mapping[UUID | None, int], places: int
+) -> list[UUID]:
+    """Give each place to the account that has the fewest, then to the one that waits longest.
+
+    Asks for the oldest of each account alone: ten thousand may wait.
+    """
+    queued = Task.objects.filter(cloud_account=cloud_account.pk, state=State.QUEUED)
+    lines = {
+        account: deque(
+            queued.filter(account=account)
+            .order_by("created_at")
+            .values_list("created_at", "pk")[:places]
+        )
+        for account in _in_line(cloud_account, queued)
+    }
+    heap = [(started.get(account, 0), line[0], account) for account, line in lines.items() if line]
+    heapify(heap)
+    chosen: list[UUID] = []
+    while heap and len(chosen) < places:
+        has, (_, pk), account = heappop(heap)
+        chosen.append(pk)
+        lines[account].popleft()
+        if lines[account]:
+            heappush(heap, (has + 1, lines[account][0], account))
+    return chosen
+
+
+def _in_line(cloud_account: CloudAccount, queued: QuerySet[Task]) -> list[UUID | None]:
+    """Accounts of which something waits; None for what no account asked for."""
+    accounts = Account.objects.filter(organization__customer=cloud_account.customer_id)
+    waiting = accounts.filter(Exists(queued.filter(account=OuterRef("pk"))))
+    return [None, *waiting.values_list("pk", flat=True)]
 
 
 def _due(now: datetime) -> QuerySet[Task]:

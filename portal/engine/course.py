@@ -20,7 +20,7 @@ from portal.clouds.api import (
     Progress,
     SignInRefused,
 )
-from portal.engine.workflow import Job, Later, Learned, Step, Workflow
+from portal.engine.workflow import Again, Job, Later, Learned, Step, Workflow
 from portal.models import Task
 
 State = Task.State
@@ -150,10 +150,21 @@ class Course:
     def _reached(self, learned: Learned) -> None:
         task, step = self.task, self.step
         if step.save:
-            learned = step.save(task, learned) or {}
+            saved = step.save(task, learned)
+            if isinstance(saved, Again):
+                self._again(saved)
+                return
+            learned = saved or {}
         task.memory = {**task.memory, **learned}
         self._close_step("done")
         self._begin_next(self.phase.index(step) + 1)
+
+    def _again(self, again: Again) -> None:
+        task = self.task
+        task.memory = {**task.memory, **again.learned}
+        task.attempts = task.crashes = 0
+        self._note(percent=again.percent)
+        self._later(again.seconds, again.message)
 
     def _wait_for(self, operation: Operation) -> None:
         self.task.operation = operation.id

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from portal.engine import clock
 from portal.engine.workflow import Workflow, registry
 from portal.models import Task
 
@@ -18,3 +21,16 @@ def follow_ending(task: Task) -> None:
     """Call what follows an ended task, once its row says so, in the same transaction."""
     for follow in registry.following(task.kind, is_done=task.state == Task.State.DONE):
         follow(task)
+    if task.parent_id:
+        _wake_parent(task.parent_id)
+
+
+def _wake_parent(parent: UUID) -> None:
+    """Let a parent go on at once when its last child has ended.
+
+    Two children that end together may each see the other at work: the parent looks by itself
+    from time to time.
+    """
+    if not Task.objects.active().filter(parent=parent).exists():
+        waiting = Task.objects.filter(pk=parent, lease_until=None, state__in=Task.STARTED)
+        waiting.filter(next_wake_at__gt=clock.now()).update(next_wake_at=clock.now())

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from portal.bulk import insert_from
 from portal.engine import clock
@@ -60,6 +61,7 @@ def start(
     maintenance: bool = False,
     origin: str | None = None,
     requested_by: User | None = None,
+    parent: Task | None = None,
     args: dict[str, Any] | None = None,
 ) -> Task:
     """Create a Task and wake a worker, in the caller's transaction.
@@ -82,6 +84,7 @@ def start(
         is_maintenance=maintenance,
         origin=origin or (Task.Origin.PERSON if requested_by else Task.Origin.SYSTEM),
         requested_by=requested_by,
+        parent=parent,
         args=args or {},
         created_at=now,
         next_wake_at=now,
@@ -104,15 +107,26 @@ def cancel(task: Task) -> None:
         raise Refused("This task can no longer be cancelled; it is about to finish.")
     now = clock.now()
     with transaction.atomic():
-        asked = (
-            Task.objects.filter(pk=task.pk, state__in=[Task.State.QUEUED, Task.State.RUNNING])
-            .filter(cancel_requested_at=None)
-            .update(cancel_requested_at=now, next_wake_at=now)
-        )
-        if asked:
-            wake_worker()
+        asked = stop_all(Task.objects.filter(pk=task.pk), now)
     if not asked:
         raise Refused("This task has already ended, or is already being cancelled.")
+
+
+def stop_all(tasks: QuerySet[Task], now: datetime) -> int:
+    """Ask these to stop and clean up, by one statement; return how many had not been asked.
+
+    What is cancelled waits for no place any more: it has made nothing, or has one.
+    """
+    stoppable = tasks.filter(state__in=[Task.State.QUEUED, Task.State.RUNNING])
+    asked = stoppable.filter(cancel_requested_at=None).update(
+        cancel_requested_at=now,
+        next_wake_at=now,
+        state=Task.State.RUNNING,
+        started_at=Coalesce("started_at", Value(now)),
+    )
+    if asked:
+        wake_worker()
+    return asked
 
 
 def acknowledge(task: Task) -> None:

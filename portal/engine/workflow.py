@@ -41,8 +41,21 @@ class Later(Exception):
         self.seconds = seconds
 
 
+@dataclass(frozen=True)
+class Again:
+    """What `Step.save` answers to keep its learning and have the step run again in ``seconds``.
+
+    For work in portions, and for waiting on rows of our own. ``percent`` is of the step.
+    """
+
+    learned: Learned
+    seconds: float = 0
+    percent: int = 0
+    message: str = ""
+
+
 Reach = Callable[[Job], Operation | Learned | None]
-Save = Callable[["Task", Learned], Learned | None]
+Save = Callable[["Task", Learned], Learned | Again | None]
 
 
 def always(job_args: Learned, memory: Learned) -> bool:
@@ -58,8 +71,9 @@ class Step:
     the cloud, moves it towards the goal and answers an Operation to wait for, or,
     with the goal reached, what was learned. ``save`` then runs in the runner's
     thread inside the transaction that records the step; what it returns is
-    remembered instead. ``timeout_seconds`` counts from the step's first run; with
-    ``may_time_out`` the task goes on to the next step, else it fails.
+    remembered instead, or `Again` keeps the task in the step. ``timeout_seconds`` counts
+    from the step's first run; with ``may_time_out`` the task goes on to the next step,
+    else it fails.
     ``is_committed`` steps stand past the point of no return: the task can no longer
     be cancelled, and a refusal is tried again until the deadline.
     """

@@ -20,7 +20,9 @@ def _cloud_account(limit: int) -> CloudAccount:
 
 
 def _queue(cloud_account: CloudAccount, count: int) -> list[Task]:
-    account = AccountFactory(cloud_account=cloud_account)
+    account = AccountFactory(
+        cloud_account=cloud_account, organization__customer=cloud_account.customer
+    )
     return [
         engine.start("trial", title=f"{number}", account=account, cloud_account=cloud_account)
         for number in range(count)
