@@ -16,5 +16,6 @@ class BackupsConfig(AppConfig):
             publish,
             removal,
             scheduler,
+            volume_workflows,
             workflows,
         )

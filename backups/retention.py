@@ -14,17 +14,20 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from backups.models import Backup, BackupPolicy, BackupQuerySet
+from backups.models import Backup, BackupQuerySet, Settings, settings_of
 from portal.models import Resource, Task
 from portal.refusals import Refused
 
 Type = Backup.Type
+_DELETIONS = ("delete_backup", "delete_volume_backup")
 
 
 def kept_number(resource: Resource, type_: str) -> int | None:
     """How many of a type are kept by rolling; None where nothing is removed by itself (R038)."""
     if type_ == Type.SCHEDULED:
-        return BackupPolicy.of(resource).keep_scheduled
+        return settings_of(resource).keep_scheduled
+    if type_ == Type.AFTER_SESSION:
+        return settings_of(resource).keep_after_session
     if type_ == Type.PUBLISH:
         return resource.account.publish_retention
     return None
@@ -75,7 +78,7 @@ def _trim(resource: Resource, type_: str, cause: Backup) -> None:
     if keep is None:
         return
     tried = Task.objects.filter(account=resource.account_id, created_at__gte=cause.created_at)
-    tried = tried.filter(kind="delete_backup", args__after_backup=str(cause.pk))
+    tried = tried.filter(kind__in=_DELETIONS, args__after_backup=str(cause.pk))
     was_tried = {args["backup"] for args in tried.values_list("args", flat=True)}
     for backup in [*surplus(resource, type_, keep), *_old_failures(resource, type_, keep)]:
         if str(backup.pk) not in was_tried and backup.pk != cause.pk:
@@ -107,13 +110,14 @@ def _drop_old_misses(backup: Backup) -> None:
             each.move_to(Backup.Status.DELETED)
 
 
-def kept_because(resource: Resource, policy: BackupPolicy) -> dict[UUID, str]:
+def kept_because(resource: Resource, policy: Settings) -> dict[UUID, str]:
     """Say of each complete backup of a system why it is still there, by id."""
     backups = Backup.objects.filter(resource=resource).ready().order_by("-created_at", "-pk")
     rows = list(backups.values_list("pk", "type", "is_pinned", "original"))
     keeps = {
         Type.SCHEDULED: policy.keep_scheduled,
         Type.MANUAL: policy.keep_manual,
+        Type.AFTER_SESSION: policy.keep_after_session,
         Type.PUBLISH: resource.account.publish_retention,
     }
     places: Counter[str] = Counter()

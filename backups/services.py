@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from backups.models import Backup, BackupPolicy, IllegalTransition
+from backups.models import Backup, IllegalTransition, settings_of
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import PowerState
@@ -37,7 +37,7 @@ class LimitReached(Refused):
 
 def _require_room(resource: Resource) -> None:
     """Refuse a manual backup over the cap (Q7): nothing is removed to make room (R038)."""
-    limit = BackupPolicy.of(resource).keep_manual
+    limit = settings_of(resource).keep_manual
     held = Backup.objects.filter(resource=resource).held_manually().count()
     if held >= limit:
         raise LimitReached(resource, held, limit)
@@ -78,18 +78,41 @@ def args_of(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[
 
 
 def require_reachable(resource: Resource) -> None:
-    """Refuse what is no server, or is not at its cloud account any more."""
-    if not resource.is_server:
-        raise Refused(f"{resource} is not a server.")
+    """Refuse what is not at its cloud account any more."""
     if resource.is_missing:
+        advice = "" if resource.is_volume else ", or assign the machine anew"
         raise Refused(
             f"{resource} is no longer at {resource.cloud_account}. "
-            "Synchronise the inventory, or assign the machine anew."
+            f"Synchronise the inventory{advice}."
         )
+
+
+def require_server(resource: Resource) -> None:
+    """Refuse what has no panel of its own."""
+    if not resource.is_server:
+        raise Refused(f"{resource} is not a server.")
+
+
+def restore_hindrance(resource: Resource) -> str:
+    """Why nothing can be put onto it now, apart from a task on it; "" when nothing hinders.
+
+    A volume that a session holds is not overwritten under its user (R080).
+    """
+    if resource.is_missing:
+        return f"{resource} is no longer at {resource.cloud_account}."
+    if resource.attached_to:
+        user = resource.user_name or "Its user"
+        return (
+            f"{resource} is attached to {resource.attached_to}: {user} is in a session. "
+            "Restore it when the session has ended."
+        )
+    return ""
 
 
 def require_consent(resource: Resource, *, may_power_off: bool) -> None:
     """Refuse unless the server is known to be off, or a person accepted that it will be (R021)."""
+    if resource.is_volume and not resource.is_desktop:
+        return
     if resource.power_state != PowerState.OFF and not may_power_off:
         raise PowerOffNotAccepted(resource)
 
@@ -115,6 +138,7 @@ def create_backup(
     PowerOffNotAccepted is raised unless the server is off, and one found running
     later is not touched.
     """
+    require_server(resource)
     require_reachable(resource)
     if keep_running and not can_keep_running(resource):
         raise Refused(f"{resource} cannot be backed up while it runs.")
@@ -155,6 +179,59 @@ def create_backup(
 
 
 @transaction.atomic
+def create_volume_backup(
+    actor: Actor,
+    resource: Resource,
+    *,
+    name: str,
+    type_: str = Backup.Type.MANUAL,
+    origin: str | None = None,
+) -> Backup:
+    """Start a backup of a desktop, profile or drive. Raises Refused, Busy among them.
+
+    It goes on serving its user: what is in use is backed up crash-consistent.
+    """
+    if not resource.is_volume:
+        raise Refused(f"{resource} is not managed on the Volumes page.")
+    require_reachable(resource)
+    if type_ == Backup.Type.MANUAL:
+        _require_room(resource)
+    backup = Backup.of(resource, name=name, type=type_, site=resource.account.site)
+    task = engine.start(
+        "create_volume_backup",
+        title=f"Backup {resource}",
+        subject=name,
+        account=resource.account,
+        cloud_account=resource.cloud_account,
+        resource=resource,
+        exclusive=True,
+        origin=origin,
+        requested_by=actor.user,
+        args=volume_args_of(resource, backup),
+    )
+    backup.task = task
+    backup.created_at = task.created_at
+    backup.insert()
+    record(
+        actor, "backup.create", resource, result="requested", backup=str(backup.pk),
+        name=name, task=str(task.pk),
+    )  # fmt: skip
+    return backup
+
+
+def volume_args_of(resource: Resource, backup: Backup) -> dict[str, Any]:
+    """What every workflow on a volume is told of it; `volumes.fan_out` gives the same."""
+    return {
+        "server": resource.external_id,
+        "kind": resource.kind,
+        "account": str(resource.account_id),
+        "resource": str(resource.pk),
+        "backup": str(backup.pk),
+        "type": backup.type,
+    }
+
+
+@transaction.atomic
 def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) -> Task:
     """Start putting a complete backup back onto its own resource (R002, R004).
 
@@ -164,9 +241,16 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
     if not backup.may_restore:
         raise Refused(not_restorable(backup))
     require_reachable(resource)
+    if hindrance := restore_hindrance(resource):
+        raise Refused(hindrance)
     require_consent(resource, may_power_off=may_power_off)
+    args = {"copy": backup.external_id, "may_power_off": may_power_off}
+    if resource.is_volume:
+        args |= volume_args_of(resource, backup) | {"user": resource.user_name}
+    else:
+        args |= args_of(resource, backup, may_power_off=may_power_off)
     task = engine.start(
-        "restore_backup",
+        "restore_volume_backup" if resource.is_volume else "restore_backup",
         title=f"Restore {label_of(resource)}",
         subject=backup.name,
         account=resource.account,
@@ -175,7 +259,7 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
         exclusive=True,
         maintenance=True,
         requested_by=actor.user,
-        args=args_of(resource, backup, may_power_off=may_power_off) | {"copy": backup.external_id},
+        args=args,
     )
     record(
         actor, "backup.restore", resource, result="requested", backup=str(backup.pk),
@@ -220,8 +304,10 @@ def _delete(
         "token": backup.task.token,
         "status_before": before,
     }
+    if resource.is_volume:
+        args |= volume_args_of(resource, backup)
     task = engine.start(
-        "delete_backup",
+        "delete_volume_backup" if resource.is_volume else "delete_backup",
         title=f"Delete backup of {label_of(resource)}",
         subject=backup.name,
         account=resource.account,

@@ -72,7 +72,9 @@ def _await_guest(job: Job) -> None:
         raise Later(GUEST_LOOK_SECONDS, "Waiting for the guest to finish shutting down")
 
 
-def _note_power(state: str) -> engine.Save:
+def note_power(state: str) -> engine.Save:
+    """Return a hook that mirrors this power state."""
+
     def save(task: Task, learned: Learned) -> Learned:
         """Mirror the power state while the task holds the server."""
         now = clock.now()
@@ -84,7 +86,7 @@ def _note_power(state: str) -> engine.Save:
 
 
 def _save_look(task: Task, learned: Learned) -> Learned:
-    _note_power(learned["power"])(task, learned)
+    note_power(learned["power"])(task, learned)
     return learned
 
 
@@ -98,8 +100,8 @@ SHUT_DOWN = Step(
     timeout_seconds=GUEST_SHUTDOWN_SECONDS,
     may_time_out=True,
 )
-POWER_OFF = Step("power_off", "Power off", _cut_power, when=_was_on, save=_note_power("off"))
-POWER_ON = Step("power_on", "Power on", _power_on, when=_was_on, save=_note_power("on"))
+POWER_OFF = Step("power_off", "Power off", _cut_power, when=_was_on, save=note_power("off"))
+POWER_ON = Step("power_on", "Power on", _power_on, when=_was_on, save=note_power("on"))
 AWAIT_GUEST = Step(
     "await_guest",
     "Let the guest finish shutting down",
@@ -108,7 +110,7 @@ AWAIT_GUEST = Step(
     timeout_seconds=GUEST_SHUTDOWN_SECONDS,
     may_time_out=True,
 )
-POWER_BACK = Step("power_back", "Power on again", _power_on, when=_was_on, save=_note_power("on"))
+POWER_BACK = Step("power_back", "Power on again", _power_on, when=_was_on, save=note_power("on"))
 
 
 def _ran_on(task: Task) -> bool:
@@ -175,19 +177,21 @@ class CreateBackup(Workflow):
             external_id=task.memory["copy"],
             is_crash_consistent=backup.is_crash_consistent or _ran_on(task),
         )
-        _tell(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
+        tell_of(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
 
     def failed(self, task: Task) -> None:
         backup = Backup.objects.get(task=task)
         if task.state == Task.State.CANCELED:
             backup.move_to(Backup.Status.CANCELED)
-            _tell(
+            tell_of(
                 task, Notification.Level.INFO, f"Backup of {backup.resource} cancelled", backup.name
             )
             return
         backup.move_to(Backup.Status.FAILED, error=task.error)
         title = f"Backup of {backup.resource} failed"
-        _tell(task, Notification.Level.ERROR, title, f"“{backup.name}”: {task.error} {task.advice}")
+        tell_of(
+            task, Notification.Level.ERROR, title, f"“{backup.name}”: {task.error} {task.advice}"
+        )
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -278,7 +282,7 @@ class RestoreBackup(Workflow):
 
     def done(self, task: Task) -> None:
         title = f"{task.resource} restored"
-        _tell(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
+        tell_of(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
 
     def failed(self, task: Task) -> None:
         level, what = Notification.Level.ERROR, "failed"
@@ -287,7 +291,7 @@ class RestoreBackup(Workflow):
         if not _is_put_back(task.args, task.memory):
             level = Notification.Level.ERROR
         body = f"{task.error} {_disk_after(task)} {task.advice}".strip()
-        _tell(task, level, f"Restore of {task.resource} {what}", body)
+        tell_of(task, level, f"Restore of {task.resource} {what}", body)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -347,7 +351,7 @@ class DeleteBackup(Workflow):
         backup.move_to(task.args["status_before"])
         if task.state == Task.State.FAILED:
             title = f"Backup “{backup.name}” was not deleted"
-            _tell(task, Notification.Level.ERROR, title, f"{task.error} {task.advice}")
+            tell_of(task, Notification.Level.ERROR, title, f"{task.error} {task.advice}")
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -359,7 +363,8 @@ engine.after("create_backup", retention.trim_after)
 engine.after("delete_backup", retention.trim_on, however=True)
 
 
-def _tell(task: Task, level: str, title: str, body: str) -> None:
+def tell_of(task: Task, level: str, title: str, body: str) -> None:
+    """Tell the task's account how it ended."""
     if task.account is None:
         raise ValueError(f"task {task.pk} of a backup has no account")
     tell(task.account, level, title, body, task=task)

@@ -5,13 +5,14 @@ Apps use: `start`, `cancel`, `after`, `register`, and the parts of `workflow`.
 
 from __future__ import annotations
 
-from portal.engine.requests import Busy, acknowledge, cancel, start, start_for_each
-from portal.engine.workflow import Job, Later, Save, Step, Workflow, registry
+from portal.engine.requests import Busy, acknowledge, cancel, start, start_for_each, stop_all
+from portal.engine.workflow import Again, Job, Later, Save, Step, Workflow, registry
 
 register = registry.register
 after = registry.after
 
 __all__ = [
+    "Again",
     "Busy",
     "Job",
     "Later",
@@ -25,4 +26,5 @@ __all__ = [
     "registry",
     "start",
     "start_for_each",
+    "stop_all",
 ]
