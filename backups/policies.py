@@ -1,4 +1,7 @@
-"""What a person can do with the settings of a system: look at what would change, and save it."""
+"""What a person can do with settings: look at what a change would bring, and save it.
+
+Of a system, or of all volumes of a kind; the rules of time are the same.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import Count, F, QuerySet, Sum
 
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup, BackupPolicy, Settings, VolumePolicy
 from backups.retention import surplus
 from backups.schedule import Schedule
 from portal.audit import Actor, record
 from portal.engine import clock
-from portal.models import Resource
+from portal.models import Account, Resource
 
 _DAY = timedelta(days=1)
 
@@ -30,23 +34,40 @@ class Wanted:
     time_zone: str
     keep_scheduled: int
     keep_manual: int
+    keep_after_session: int = 3
 
 
 @dataclass(frozen=True)
-class Preview:
-    """What saving would bring, said before it is done."""
+class Course:
+    """When it would run, said before it is saved."""
 
     # The next three, in UTC; empty without a schedule.
     next_runs: tuple[datetime, ...]
     # Only where a running schedule gets another time, or got it today (R074).
     first_with_new_time: datetime | None
+
+
+@dataclass(frozen=True)
+class Preview(Course):
+    """What saving the settings of a system would bring."""
+
     # What the next scheduled backup would remove, the oldest first.
     removed: list[Backup]
     # So many manual backups must be deleted before another can be created (R039).
     manual_over: int
 
 
-def present(policy: BackupPolicy) -> Wanted:
+@dataclass(frozen=True)
+class VolumePreview(Course):
+    """What saving the settings of a kind would bring, over all its volumes."""
+
+    # So many scheduled backups the next run would remove.
+    removed: int
+    # So many volumes hold as many manual backups as they may, or more (R039).
+    full: int
+
+
+def present(policy: Settings) -> Wanted:
     """The settings as they are."""
     return Wanted(
         policy.is_scheduled,
@@ -54,21 +75,46 @@ def present(policy: BackupPolicy) -> Wanted:
         policy.time_zone,
         policy.keep_scheduled,
         policy.keep_manual,
+        policy.keep_after_session,
+    )
+
+
+def course_of(policy: Settings, wanted: Wanted, now: datetime) -> Course:
+    """Say when ``wanted`` would run. Writes nothing."""
+    return Course(
+        next_runs=tuple(islice(_runs(policy, wanted, now), 3)),
+        first_with_new_time=_first_with_new_time(policy, wanted, now),
     )
 
 
 def preview(policy: BackupPolicy, wanted: Wanted, now: datetime) -> Preview:
     """Say what ``wanted`` would bring. Writes nothing."""
-    runs = tuple(islice(_runs(policy, wanted, now), 3))
     resource = policy.resource
     removed = surplus(resource, Backup.Type.SCHEDULED, wanted.keep_scheduled, coming=1)
     held = Backup.objects.filter(resource=resource).held_manually().count()
     return Preview(
-        next_runs=runs,
-        first_with_new_time=_first_with_new_time(policy, wanted, now),
+        **vars(course_of(policy, wanted, now)),
         removed=removed if wanted.is_scheduled else [],
         manual_over=max(0, held - wanted.keep_manual + 1),
     )
+
+
+def volume_preview(policy: VolumePolicy, wanted: Wanted, now: datetime) -> VolumePreview:
+    """Say what ``wanted`` would bring to the volumes of the kind. Writes nothing."""
+    backups = Backup.objects.filter(account=policy.account, kind=policy.kind).order_by()
+    kept = backups.counted(Backup.Type.SCHEDULED).ready()
+    held = backups.held_manually().values("resource").annotate(n=Count("pk"))
+    return VolumePreview(
+        **vars(course_of(policy, wanted, now)),
+        removed=_over(kept, wanted.keep_scheduled) if wanted.is_scheduled else 0,
+        full=held.filter(n__gte=wanted.keep_manual).count(),
+    )
+
+
+def _over(kept: QuerySet[Backup], keep: int) -> int:
+    """How many go when each volume has one more."""
+    over = kept.values("resource").annotate(n=Count("pk")).filter(n__gte=keep)
+    return over.aggregate(total=Sum(F("n") + 1 - keep))["total"] or 0
 
 
 @transaction.atomic
@@ -78,17 +124,34 @@ def save_policy(actor: Actor, resource: Resource, wanted: Wanted) -> BackupPolic
     Resource.objects.select_for_update().get(pk=resource.pk)
     locked = BackupPolicy.objects.select_for_update(of=("self",)).filter(resource=resource).first()
     policy = locked or BackupPolicy.of(resource)
-    before = present(policy) if locked else None
+    if before := _change(policy, wanted, is_new=locked is None):
+        record(actor, "backup_policy.edit", resource, **before)
+    return policy
+
+
+@transaction.atomic
+def save_volume_policy(actor: Actor, account: Account, kind: str, wanted: Wanted) -> VolumePolicy:
+    """Write the settings of all volumes of a kind. Starts nothing by itself (R076)."""
+    Account.objects.select_for_update().get(pk=account.pk)
+    policies = VolumePolicy.objects.select_for_update(of=("self",))
+    locked = policies.filter(account=account, kind=kind).first()
+    policy = locked or VolumePolicy.of(account, kind)
+    if before := _change(policy, wanted, is_new=locked is None):
+        record(actor, "volume_policy.edit", account, kind=kind, **before)
+    return policy
+
+
+def _change(policy: Settings, wanted: Wanted, *, is_new: bool) -> dict[str, Any]:
+    """Write what is wanted; return before and after for the audit trail, or nothing."""
+    before = None if is_new else present(policy)
     if before == wanted:
-        return policy
-    starts_on, next_run_at = _course(policy, wanted, clock.now())
-    policy.starts_on, policy.next_run_at = starts_on, next_run_at
+        return {}
+    policy.starts_on, policy.next_run_at = _course(policy, wanted, clock.now())
     for name, value in asdict(wanted).items():
         setattr(policy, name, value)
-    policy.full_clean(exclude=["resource"])
+    policy.full_clean(exclude=["resource", "account"])
     policy.save()
-    record(actor, "backup_policy.edit", resource, before=_plain(before), after=_plain(wanted))
-    return policy
+    return {"before": _plain(before), "after": _plain(wanted)}
 
 
 def _plain(wanted: Wanted | None) -> dict[str, Any] | None:
@@ -98,7 +161,7 @@ def _plain(wanted: Wanted | None) -> dict[str, Any] | None:
     return asdict(wanted) | {"backup_time": f"{wanted.backup_time:%H:%M}"}
 
 
-def _keeps_time(policy: BackupPolicy, wanted: Wanted) -> bool:
+def _keeps_time(policy: Settings, wanted: Wanted) -> bool:
     """Whether a schedule that runs goes on as it is."""
     return policy.is_scheduled and (policy.backup_time, policy.time_zone) == (
         wanted.backup_time,
@@ -106,7 +169,7 @@ def _keeps_time(policy: BackupPolicy, wanted: Wanted) -> bool:
     )
 
 
-def _pending(policy: BackupPolicy, now: datetime) -> datetime | None:
+def _pending(policy: Settings, now: datetime) -> datetime | None:
     """The run that stays as it was after a change: one of today, or one overdue (R074)."""
     run, zone = policy.next_run_at, ZoneInfo(policy.time_zone)
     if not policy.is_scheduled or run is None:
@@ -115,7 +178,7 @@ def _pending(policy: BackupPolicy, now: datetime) -> datetime | None:
     return run if is_of_today else None
 
 
-def _course(policy: BackupPolicy, wanted: Wanted, now: datetime) -> tuple[date, datetime | None]:
+def _course(policy: Settings, wanted: Wanted, now: datetime) -> tuple[date, datetime | None]:
     """Return from which local date the time holds, and the next run, if there is any."""
     today = now.astimezone(ZoneInfo(wanted.time_zone)).date()
     if not wanted.is_scheduled:
@@ -131,7 +194,7 @@ def _course(policy: BackupPolicy, wanted: Wanted, now: datetime) -> tuple[date, 
     return starts_on, pending or _schedule(policy, wanted, starts_on).after(now)
 
 
-def _runs(policy: BackupPolicy, wanted: Wanted, now: datetime) -> Iterator[datetime]:
+def _runs(policy: Settings, wanted: Wanted, now: datetime) -> Iterator[datetime]:
     """Yield the runs to come."""
     starts_on, run = _course(policy, wanted, now)
     if run is None:
@@ -140,7 +203,7 @@ def _runs(policy: BackupPolicy, wanted: Wanted, now: datetime) -> Iterator[datet
     yield from _schedule(policy, wanted, starts_on).runs_after(run)
 
 
-def _first_with_new_time(policy: BackupPolicy, wanted: Wanted, now: datetime) -> datetime | None:
+def _first_with_new_time(policy: Settings, wanted: Wanted, now: datetime) -> datetime | None:
     if not (policy.is_scheduled and wanted.is_scheduled):
         return None
     starts_on, _ = _course(policy, wanted, now)
@@ -151,5 +214,5 @@ def _first_with_new_time(policy: BackupPolicy, wanted: Wanted, now: datetime) ->
     return _schedule(policy, wanted, starts_on).after(_pending(policy, now) or now)
 
 
-def _schedule(policy: BackupPolicy, wanted: Wanted, starts_on: date) -> Schedule:
+def _schedule(policy: Settings, wanted: Wanted, starts_on: date) -> Schedule:
     return Schedule(wanted.backup_time, wanted.time_zone, starts_on, policy.interval_days)

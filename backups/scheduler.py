@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, JSONObject, Left
 
 from backups.models import Backup, BackupPolicy, note_latest
@@ -100,9 +100,9 @@ def _settle_batch(now: datetime) -> bool:
 @transaction.atomic
 def _settle(plan: Plan, ids: list[uuid.UUID], now: datetime) -> int:
     """Start, or mark as missed, what these have due; return how many have moved on."""
-    turn = _turn(plan, now)
+    turn = turn_of(plan, now)
     if turn.missed:
-        _mark_missed(turn, turn.missed, ids)
+        mark_missed(turn, turn.missed, Resource.objects.filter(backup_policy__in=among(ids)))
     if turn.run:
         ids = _start(turn, turn.run, ids, now)
     return BackupPolicy.objects.filter(pk__in=among(ids)).update(next_run_at=turn.next_run_at)
@@ -119,7 +119,7 @@ def _claim(now: datetime) -> Iterator[tuple[uuid.UUID, Plan]]:
         yield pk, Plan(*shared)
 
 
-def _turn(plan: Plan, now: datetime) -> Turn:
+def turn_of(plan: Plan, now: datetime) -> Turn:
     """Find what became due; of several runs passed over, all but the last are missed."""
     run, missed = plan.next_run_at, None
     while run < now - LATE_AT_MOST:
@@ -178,7 +178,6 @@ def _task(run_id: object, name: str) -> dict[str, object]:
 def _backup(
     run_id: object, name: str, turn: Turn, run: datetime, now: datetime
 ) -> dict[str, object]:
-    due = f"{run.astimezone(ZoneInfo(turn.plan.time_zone)):%H:%M} {turn.plan.time_zone}"
     return {
         "id": run_id,
         "task": run_id,
@@ -186,13 +185,19 @@ def _backup(
         "account": F("resource__account"),
         "kind": F("resource__kind"),
         "name": name,
-        "description": f"Late: was due at {due}." if now - run > _GRACE else "",
+        "description": was_late(turn, run, now),
         "type": Backup.Type.SCHEDULED,
         "status_changed_at": now,
         "created_at": now,
         "site": F("resource__account__site"),
         "due_at": run,
     }
+
+
+def was_late(turn: Turn, run: datetime, now: datetime) -> str:
+    """What the backup of a run that begins late says of it; "" when it is in time."""
+    due = f"{run.astimezone(ZoneInfo(turn.plan.time_zone)):%H:%M} {turn.plan.time_zone}"
+    return f"Late: was due at {due}." if now - run > _GRACE else ""
 
 
 def name_of(run: datetime, time_zone: str) -> str:
@@ -204,15 +209,14 @@ def name_of(run: datetime, time_zone: str) -> str:
 # Missed
 
 
-def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
+def mark_missed(turn: Turn, missed: datetime, resources: QuerySet[Resource]) -> None:
     """Leave an entry for the last run missed, and tell each account once (Q8)."""
     name, error = name_of(missed, turn.plan.time_zone), _why_missed(turn, missed)
-    policies = BackupPolicy.objects.filter(pk__in=among(ids))
     entry = {
         "id": uuid_from(as_text("pk"), Value(missed.isoformat())),
-        "resource": F("resource"),
-        "account": F("resource__account"),
-        "kind": F("resource__kind"),
+        "resource": F("pk"),
+        "account": F("account"),
+        "kind": F("kind"),
         "name": name,
         "type": Backup.Type.SCHEDULED,
         "status": Backup.Status.MISSED,
@@ -220,11 +224,10 @@ def _mark_missed(turn: Turn, missed: datetime, ids: list[uuid.UUID]) -> None:
         "due_at": missed,
         "error": error,
     }
-    insert_from(Backup, policies, entry)
-    note_latest(Resource.objects.filter(backup_policy__in=among(ids)))
+    insert_from(Backup, resources, entry)
+    note_latest(resources)
     names: dict[uuid.UUID, list[str]] = defaultdict(list)
-    systems = policies.order_by("resource__name").values_list("resource__account", "resource__name")
-    for account, system in systems:
+    for account, system in resources.order_by("name").values_list("account", "name"):
         names[account].append(system)
     for found in Account.objects.filter(pk__in=names):
         _tell_missed(found, names[found.pk], error)

@@ -1,0 +1,143 @@
+"""What a person can do with many volumes at once: back them up, and again those that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count
+
+from backups.models import Backup
+from portal import engine
+from portal.audit import Actor, record
+from portal.engine import clock
+from portal.models import Account, Task
+from portal.refusals import Refused
+from volumes.selection import Selection
+
+KIND = "backup_volumes"
+
+
+@transaction.atomic
+def backup_selection(actor: Actor, account: Account, selection: Selection, *, name: str) -> Task:
+    """Start a backup of every volume that is meant, under one task that says how they went.
+
+    Raises Refused when there is none; then nothing has changed.
+    """
+    count = selection.rows(account).count()
+    if not count:
+        raise Refused("No volume is chosen, or none matches any more.")
+    task = start_parent(
+        account,
+        selection,
+        title=f"Backup {count:,} volume{'s' if count != 1 else ''}",
+        name=name,
+        type_=Backup.Type.MANUAL,
+        actor=actor,
+        count=count,
+    )
+    record(
+        actor, "volumes.backup", account, result="requested", name=name, volumes=count,
+        task=str(task.pk),
+    )  # fmt: skip
+    return task
+
+
+def start_parent(
+    account: Account,
+    selection: Selection,
+    *,
+    title: str,
+    name: str,
+    type_: str,
+    actor: Actor,
+    count: int,
+    origin: str | None = None,
+    **more: Any,
+) -> Task:
+    """Start the task that starts the others; ``more`` joins its arguments."""
+    return engine.start(
+        KIND,
+        title=title,
+        subject=name,
+        account=account,
+        origin=origin,
+        requested_by=actor.user,
+        args={
+            "selection": selection.as_json(),
+            "name": name,
+            "type": type_,
+            "count": count,
+            **more,
+        },
+    )
+
+
+@transaction.atomic
+def retry_failed(actor: Actor, parent: Task) -> Task:
+    """Back up again just those that failed under this task (R088)."""
+    failed = parent.children.filter(state=Task.State.FAILED).exclude(resource=None)
+    ids = tuple(failed.values_list("resource", flat=True))
+    if not ids:
+        raise Refused("None of its backups has failed.")
+    if parent.is_active:
+        raise Refused("It is still under way. Retry when it has ended.")
+    return backup_selection(actor, _account(parent), Selection(ids), name=parent.args["name"])
+
+
+def _account(parent: Task) -> Account:
+    if parent.account is None:
+        raise ValueError(f"task {parent.pk} of volumes has no account")
+    return parent.account
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How the backups under a task stand. ``total`` is how many there will be, as far as known."""
+
+    total: int
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    canceled: int
+
+    @property
+    def ended(self) -> int:
+        return self.done + self.failed + self.canceled
+
+    @property
+    def percent(self) -> int:
+        return min(100, 100 * self.ended // self.total) if self.total else 0
+
+
+def tally_of(parent: Task) -> Tally:
+    """Count the children by state, by one query that an index answers."""
+    rows = parent.children.order_by().values_list("state").annotate(Count("pk"))
+    by = dict(rows)
+    state = Task.State
+    started = sum(by.values())
+    expected = parent.args["count"] - skipped_of(parent)
+    return Tally(
+        total=max(started, expected) if parent.is_active else started,
+        waiting=by.get(state.QUEUED, 0),
+        running=sum(by.get(each, 0) for each in Task.STARTED),
+        done=by.get(state.DONE, 0),
+        failed=by.get(state.FAILED, 0),
+        canceled=by.get(state.CANCELED, 0),
+    )
+
+
+def skipped_of(parent: Task) -> int:
+    """How many were left out: busy, missing at the cloud, or at their number."""
+    memory = parent.memory
+    return sum(memory.get(reason, 0) for reason in ("busy", "missing", "full"))
+
+
+def time_left(parent: Task, tally: Tally) -> timedelta | None:
+    """How long it should still take at the pace so far; None until there is a pace."""
+    if not tally.ended or not parent.started_at or tally.total <= tally.ended:
+        return None
+    return (clock.now() - parent.started_at) * (tally.total - tally.ended) / tally.ended
