@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from backups.models import Backup, BackupPolicy
+from backups.models import Backup, BackupPolicy, VolumePolicy
 from portal.models import AuditEntry, User
 from tests.factories import BackupFactory
 from tests.people import World
@@ -68,7 +68,8 @@ def test_staff_change_how_many_are_kept_and_nothing_else(
     url = reverse("admin:backups_backuppolicy_change", args=[policy.pk])
     assert client.get(url).status_code == 200
     forged = {"is_scheduled": "", "backup_time": "11:00", "time_zone": "UTC", "next_run_at": ""}
-    client.post(url, forged | {"keep_scheduled": "3", "keep_manual": "10"})
+    numbers = {"keep_scheduled": "3", "keep_manual": "10", "keep_after_session": "3"}
+    client.post(url, forged | numbers)
     before = BackupPolicy.objects.filter(pk=policy.pk).values().get()
     policy.refresh_from_db()
     assert (policy.keep_scheduled, policy.keep_manual) == (3, 10)
@@ -87,7 +88,8 @@ def test_staff_keep_within_1_to_100(
     policy: BackupPolicy, staff: User, sign_in: SignIn, number: str
 ) -> None:
     url = reverse("admin:backups_backuppolicy_change", args=[policy.pk])
-    answer = sign_in(staff).post(url, {"keep_scheduled": number, "keep_manual": "10"})
+    numbers = {"keep_scheduled": number, "keep_manual": "10", "keep_after_session": "3"}
+    answer = sign_in(staff).post(url, numbers)
     assert "errorlist" in answer.text
     policy.refresh_from_db()
     assert policy.keep_scheduled == 7
@@ -102,3 +104,21 @@ def test_staff_neither_add_nor_remove_settings(
     url = reverse("admin:backups_backuppolicy_delete", args=[policy.pk])
     assert client.post(url, {"post": "yes"}).status_code == 403
     assert BackupPolicy.objects.filter(pk=policy.pk).exists()
+
+
+def test_staff_change_the_numbers_of_a_kind_of_volumes(
+    world: World, staff: User, sign_in: SignIn
+) -> None:
+    policy = VolumePolicy.objects.create(
+        account=world.account, kind="personal_drive", time_zone="UTC"
+    )
+    client = sign_in(staff)
+    page = client.get(f"/admin/portal/account/{world.account.pk}/change/").text
+    address = reverse("admin:backups_volumepolicy_change", args=[policy.pk])
+    assert f'<a href="{address}">Personal Drives</a>: schedule off' in page
+    numbers = {"keep_scheduled": 5, "keep_manual": 101, "keep_after_session": 2}
+    assert "less than or equal to 100" in client.post(address, numbers).text
+    assert client.post(address, numbers | {"keep_manual": 12}).status_code == 302
+    policy.refresh_from_db()
+    assert (policy.keep_scheduled, policy.keep_manual, policy.keep_after_session) == (5, 12, 2)
+    assert AuditEntry.objects.filter(action="volume_policy.edit", actor=staff).exists()
