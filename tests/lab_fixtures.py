@@ -46,7 +46,7 @@ def lab_server(_lab_and_server: tuple[Lab, LabServer], lab: Lab) -> LabServer:
 
 
 def empty_lab(lab: Lab) -> None:
-    """Remove machines, groups, disks, tasks, locks, limits, faults and the log.
+    """Remove machines, groups, domains, disks, tasks, locks, limits, faults and the log.
 
     Roles and the secret are the default ones again; the dialects stay.
     """
@@ -64,5 +64,7 @@ def empty_lab(lab: Lab) -> None:
         each.clear()
     for cluster in lab.clusters.values():
         cluster.guests = type(cluster.guests)()
-        for held in (cluster.vms, cluster.volume_groups, cluster.tasks):
+        for held in (
+            cluster.vms, cluster.volume_groups, cluster.tasks, cluster.protection_domains,
+        ):  # fmt: skip
             held.clear()

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from portal.clouds.api import Connection
 from portal.lab import Fault, Lab, LabServer
+from portal.lab.prism.model import DrSnapshot
 from tests.contract.azure_site import azure
 from tests.lab_fixtures import CLOUD_CALL, empty_lab
 
@@ -71,6 +72,12 @@ class Site(Protocol):
     def add_copy(self, server_id: str, token: str) -> str:
         """Make what a backup with this token has left of a server; return its id."""
 
+    def attach_volume(self, volume_id: str, server_id: str) -> str:
+        """Attach a volume to a server; return the server's name."""
+
+    def write_volume(self, volume_id: str, content: str) -> None:
+        """What a guest does to a volume."""
+
     def calls(self) -> list[str]:
         """``METHOD path`` of each call since `empty`, in order."""
 
@@ -85,16 +92,6 @@ class Site(Protocol):
 
     def advance(self, seconds: float) -> None:
         """Let the cloud's time pass."""
-
-
-class VolumeSite(Site, Protocol):
-    """A site whose volumes are copied and restored."""
-
-    def attach_volume(self, volume_id: str, server_id: str) -> str:
-        """Attach a volume to a server; return the server's name."""
-
-    def write_volume(self, volume_id: str, content: str) -> None:
-        """What a guest does to a volume."""
 
 
 class PublishingSite(Site, Protocol):
@@ -160,9 +157,31 @@ class PrismSite:
     def add_volume(self, name: str) -> str:
         return str(self.lab.clusters[CLUSTER].add_volume_group(name, size_bytes=10 * GIB).uuid)
 
+    def attach_volume(self, volume_id: str, server_id: str) -> str:
+        cluster = self.lab.clusters[CLUSTER]
+        cluster.volume_groups[volume_id].vms[server_id] = 0
+        return str(cluster.vms[server_id].name)
+
+    def write_volume(self, volume_id: str, content: str) -> None:
+        self.lab.clusters[CLUSTER].volume_groups[volume_id].content = content
+
     def contents(self, thing_id: str) -> list[str]:
-        disks = self.lab.clusters[CLUSTER].vms[thing_id].disks
-        return [str(disk.content) for disk in sorted(disks, key=lambda disk: str(disk.address))]
+        cluster = self.lab.clusters[CLUSTER]
+        if "/" in thing_id:
+            (thing,) = self.snapshots()[thing_id].things
+        else:
+            thing = cluster.vms.get(thing_id) or cluster.volume_groups[thing_id]
+        ordered = sorted(thing.disks, key=lambda disk: str(disk.address))
+        return [str(disk.content) for disk in ordered]
+
+    def snapshots(self) -> dict[str, DrSnapshot]:
+        """The snapshots of protection domains, by the id of a copy."""
+        domains = self.lab.clusters[CLUSTER].protection_domains.values()
+        return {
+            f"{domain.name}/{number}": snapshot
+            for domain in domains
+            for number, snapshot in domain.snapshots.items()
+        }
 
     def write(self, server_id: str, contents: Sequence[str]) -> None:
         disks = self.lab.clusters[CLUSTER].vms[server_id].disks
@@ -178,7 +197,10 @@ class PrismSite:
         return str(self.lab.clusters[CLUSTER].vms[server_id].power_state)
 
     def everything(self) -> set[str]:
-        return set(self.lab.clusters[CLUSTER].vms)
+        cluster = self.lab.clusters[CLUSTER]
+        # The domain of a thing lasts; one that is made for a restore does not.
+        domains = {name for name in cluster.protection_domains if "-pd-" not in name}
+        return {*cluster.vms, *cluster.volume_groups, *self.snapshots(), *domains}
 
     def add_copy(self, server_id: str, token: str) -> str:
         disks = self.lab.clusters[CLUSTER].vms[server_id].disks
@@ -212,8 +234,11 @@ def _prism(
 ) -> Callable[[Path], Iterator[Site]]:
     def open_site(directory: Path) -> Iterator[Site]:
         lab = Lab.empty()
-        lab.clusters[CLUSTER].dialect.errors = errors
-        lab.clusters[CLUSTER].dialect.honours_clone_uuid = honours_clone_uuid
+        dialect = lab.clusters[CLUSTER].dialect
+        dialect.errors = errors
+        dialect.honours_clone_uuid = honours_clone_uuid
+        dialect.volume_group_put_returns_task = honours_clone_uuid
+        dialect.boolean_delete = "204" if honours_clone_uuid else "200"
         with LabServer(lab, directory=directory) as server:
             yield PrismSite(lab, server, itertools.count(1))
 
@@ -231,8 +256,6 @@ _OPENERS: dict[str, Callable[[Path], Iterator[Site]]] = {
 SITES = tuple(_OPENERS)
 # One of each driver at its plainest, one at its oddest: for tests that try very many cases.
 EXTREMES = ("ahv", "ahv with both habits", "azure", "azure with every habit")
-# Those of drivers that copy and restore volumes.
-VOLUME_SITES = ("azure", "azure with every habit")
 # Those of drivers that clone a server and generalize the clone.
 PUBLISHING_SITES = EXTREMES
 

@@ -17,17 +17,16 @@ from portal.clouds.api import (
 )
 from portal.lab import Fault
 from tests.contract.carrying import MARK, carry, connected, insist, let_pass
-from tests.contract.sites import GIB, VOLUME_SITES, VolumeSite
+from tests.contract.sites import EXTREMES, GIB, Site
 
 OLD, NEW = "drive, monday", "drive, friday"
-pytestmark = pytest.mark.parametrize("_site", VOLUME_SITES, indirect=True)
 
 
 @dataclass
 class Backed:
     """A volume that has changed since its copy was made."""
 
-    site: VolumeSite
+    site: Site
     volume: str
     copy: Copy
 
@@ -36,11 +35,11 @@ class Backed:
 
 
 @pytest.fixture
-def backed(site: VolumeSite, cloud: Cloud) -> Backed:
+def backed(site: Site, cloud: Cloud) -> Backed:
     return _backed(site, cloud)
 
 
-def _backed(site: VolumeSite, cloud: Cloud) -> Backed:
+def _backed(site: Site, cloud: Cloud) -> Backed:
     volume = site.add_volume("drive")
     site.write_volume(volume, OLD)
     copy = carry(site, cloud, _copying(volume, "first"))
@@ -68,7 +67,7 @@ def _drop(backed: Backed) -> Callable[[Cloud], Operation | None]:
     return lambda cloud: cloud.ensure_no_volume_undo(backed.volume, "undo", MARK)
 
 
-def test_a_copy_holds_what_the_volume_held(site: VolumeSite, cloud: Cloud, backed: Backed) -> None:
+def test_a_copy_holds_what_the_volume_held(site: Site, cloud: Cloud, backed: Backed) -> None:
     assert site.contents(backed.copy.id) == [OLD]
     assert backed.copy.size_bytes == 10 * GIB
     assert cloud.find_volume_copy(backed.copy.id) == backed.copy
@@ -78,7 +77,7 @@ def test_a_copy_holds_what_the_volume_held(site: VolumeSite, cloud: Cloud, backe
 
 
 def test_a_volume_in_use_is_copied_but_not_restored(
-    site: VolumeSite, cloud: Cloud, backed: Backed
+    site: Site, cloud: Cloud, backed: Backed
 ) -> None:
     name = site.attach_volume(backed.volume, site.add_server(["system"], power="on"))
     carry(site, cloud, _copying(backed.volume, "second"))
@@ -92,7 +91,7 @@ def test_a_volume_in_use_is_copied_but_not_restored(
 
 
 def test_a_restored_volume_takes_the_old_ones_place(
-    site: VolumeSite, cloud: Cloud, backed: Backed
+    site: Site, cloud: Cloud, backed: Backed
 ) -> None:
     before = cloud.volume(backed.volume)
     carry(site, cloud, _set_aside(backed))
@@ -115,7 +114,7 @@ def test_a_restored_volume_takes_the_old_ones_place(
 
 
 def test_the_inventory_shows_one_volume_all_the_while(
-    site: VolumeSite, cloud: Cloud, backed: Backed
+    site: Site, cloud: Cloud, backed: Backed
 ) -> None:
     def shown() -> int:
         return len(cloud.inventory().volumes)
@@ -135,7 +134,7 @@ def test_no_volume_is_replaced_before_it_is_set_aside(cloud: Cloud, backed: Back
         _restore(backed)(cloud)
 
 
-def test_a_restore_is_undone_from_every_halfway_point(site: VolumeSite, cloud: Cloud) -> None:
+def test_a_restore_is_undone_from_every_halfway_point(site: Site, cloud: Cloud) -> None:
     for steps in range(20):
         site.empty()
         backed = _backed(site, cloud)
@@ -155,7 +154,7 @@ def test_a_restore_is_undone_from_every_halfway_point(site: VolumeSite, cloud: C
 
 
 def test_a_volume_made_and_taken_into_use_is_not_removed_under_its_server(
-    site: VolumeSite, cloud: Cloud, backed: Backed
+    site: Site, cloud: Cloud, backed: Backed
 ) -> None:
     carry(site, cloud, _set_aside(backed))
     made = carry(site, cloud, _restore(backed))
@@ -165,7 +164,7 @@ def test_a_volume_made_and_taken_into_use_is_not_removed_under_its_server(
 
 
 def test_an_old_volume_taken_into_use_again_is_not_dropped(
-    site: VolumeSite, cloud: Cloud, backed: Backed
+    site: Site, cloud: Cloud, backed: Backed
 ) -> None:
     carry(site, cloud, _set_aside(backed))
     carry(site, cloud, _restore(backed))
@@ -183,7 +182,8 @@ def test_a_volume_that_is_gone_is_not_found(cloud: Cloud, backed: Backed) -> Non
         _copying(gone, "tok")(cloud)
 
 
-def test_a_servers_own_disk_is_no_volume(site: VolumeSite, cloud: Cloud) -> None:
+@pytest.mark.parametrize("_site", ["azure", "azure with every habit"], indirect=True)
+def test_a_servers_own_disk_is_no_volume(site: Site, cloud: Cloud) -> None:
     disk = cloud.server(site.add_server(["system"])).disks[0].id
     with pytest.raises(CloudRefused, match="no data disk"):
         _copying(disk, "tok")(cloud)
@@ -212,8 +212,9 @@ LEFT = {"copy": [NEW, NEW, OLD], "set aside": [NEW, OLD], "restore": [NEW, OLD, 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("_site", EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
-    site: VolumeSite, cloud: Cloud, verb: str, fault: str
+    site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
     for number in range(60):
         site.empty()
@@ -232,9 +233,7 @@ def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     raise AssertionError("it never ran out of calls")
 
 
-def test_another_process_finds_what_one_began(
-    site: VolumeSite, cloud: Cloud, backed: Backed
-) -> None:
+def test_another_process_finds_what_one_began(site: Site, cloud: Cloud, backed: Backed) -> None:
     carry(site, cloud, _set_aside(backed))
     _restore(backed)(cloud)
     with connected(site.connection) as other:

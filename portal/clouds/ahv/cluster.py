@@ -7,11 +7,12 @@ between the two looks leaves no trace, and its work would be begun twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from portal.clouds.ahv import wire
+from portal.clouds.ahv import domain_wire, wire
+from portal.clouds.ahv.domain_wire import Group
 from portal.clouds.ahv.http import Answer, PrismSession
 from portal.clouds.ahv.wire import Task, Vm, VmDisk
 from portal.clouds.api import CloudRefused, CloudUnreachable, NotFound, Operation, SignInRefused
@@ -21,6 +22,9 @@ ALL = 2147483647
 TASK = "task:"
 # Somebody's task, maybe ours of a lost run: only its end matters, the verb looks again.
 ENDED = "ended:"
+# Nothing to ask about: done at once, the verb looks again.
+AGAIN = "again:"
+UNDER_WAY = frozenset({"running", "queued"})
 
 
 class Cluster:
@@ -81,10 +85,35 @@ class Cluster:
         except NotFound:
             return None
 
-    def volume_groups(self) -> list[Mapping[str, Any]]:
-        """GET /volume_groups, without those awaiting collection."""
+    def groups(self) -> list[Group]:
+        """GET /volume_groups, all of them, without those awaiting collection."""
         listed = wire.entities(self.http.get("/volume_groups", include_disk_size="true").body)
-        return [item for item in listed if not item.get("is_deleted")]
+        return [domain_wire.group(item) for item in listed if not item.get("is_deleted")]
+
+    def group(self, uuid: str) -> Group:
+        """GET /volume_groups/{uuid}; `NotFound` is sure, as for a VM."""
+        path = f"/volume_groups/{quote(uuid, safe='')}"
+        try:
+            item = wire.obj(self.http.get(path, include_disk_size="true").body)
+        except (NotFound, SignInRefused):
+            raise
+        except CloudRefused as refused:
+            if any(group.uuid == uuid for group in self.groups()):
+                raise
+            raise NotFound(str(refused)) from refused
+        found = domain_wire.group(item)
+        if found.uuid != uuid:
+            raise CloudUnreachable(f"Asked for volume group {uuid}, the cluster answered another.")
+        if item.get("is_deleted"):
+            raise NotFound(f"The volume group {found.name} is deleted.")
+        return found
+
+    def find_group(self, uuid: str) -> Group | None:
+        """Return the volume group, None when it is not there."""
+        try:
+            return self.group(uuid)
+        except NotFound:
+            return None
 
     def running_tasks(self) -> list[Task]:
         """POST /tasks/list. Its own filter by entity is unreliable (8), so all are read."""
@@ -132,6 +161,40 @@ class Cluster:
         answer = self.http.put(f"/vms/{uuid}", {"description": description})
         return _submitted(answer, "Marking the copy")
 
+    def rename_vm(self, uuid: str, name: str, description: str) -> Operation:
+        """PUT /vms/{uuid}."""
+        body = {"name": name, "description": description}
+        return _submitted(self.http.put(f"/vms/{uuid}", body), "Naming the server")
+
+    def change_group(self, uuid: str, name: str, description: str, message: str) -> Operation:
+        """PUT /volume_groups/{uuid}, which answers a task or the group (5)."""
+        body = {"name": name, "description": description}
+        return submitted(self.http.put(f"/volume_groups/{uuid}", body), message)
+
+    def delete_group(self, uuid: str) -> Operation:
+        """DELETE /volume_groups/{uuid}. What it does to an attached one is not documented (5.1)."""
+        return submitted(self.http.delete(f"/volume_groups/{uuid}"), "Removing the volume group")
+
+    def is_restoring(self) -> Operation | None:
+        """Return a running restore of whatever it be, to be waited for.
+
+        Tasks and, where a restore starts none (6.7), v1 ``progress_monitors``. What a restore
+        makes is not known before it ends, and operation names are free text.
+        """
+        for task in self.running_tasks():
+            if "restore" in task.operation.lower():
+                return wait_for(task)
+        try:
+            monitors = wire.entities(self.http.get_v1("/progress_monitors").body)
+        except SignInRefused:
+            raise
+        except CloudRefused:
+            return None
+        running = [each for each in monitors if wire.text(each, "status").lower() in UNDER_WAY]
+        if any("restore" in wire.text(each, "operation").lower() for each in running):
+            return Operation(AGAIN, "Waiting for a restore at the cluster")
+        return None
+
     def delete_vm(self, uuid: str) -> Operation:
         """DELETE /vms/{uuid}, with its snapshots: as orphans they would keep their space."""
         answer = self.http.delete(f"/vms/{uuid}", delete_snapshots="true")
@@ -161,6 +224,13 @@ def busy_with(tasks: Iterable[Task], *uuids: str) -> Operation | None:
 def wait_for(task: Task) -> Operation:
     """Return an operation that is done when this task has ended, well or not."""
     return Operation(f"{ENDED}{task.uuid}", "Waiting for the cluster to finish what it has begun")
+
+
+def submitted(answer: Answer, message: str) -> Operation:
+    """Return what to wait for; without a task, another look tells."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    uuid = wire.text(body, "task_uuid")
+    return Operation(f"{TASK}{uuid}" if uuid else AGAIN, message)
 
 
 def _submitted(answer: Answer, message: str) -> Operation:

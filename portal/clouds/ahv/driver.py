@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from portal.clouds.ahv import copies, publishing, restore, wire
+from portal.clouds.ahv import backups, copies, publishing, restore, volumes, wire
 from portal.clouds.ahv.agent import GuestAgents
+from portal.clouds.ahv.arrivals import Arrivals
+from portal.clouds.ahv.backups import Order, Thing
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.copies import Made
+from portal.clouds.ahv.desktops import Desktops
+from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.http import PrismSession
 from portal.clouds.ahv.operations import GUEST_OFF, Operations
 from portal.clouds.api import (
@@ -24,6 +28,7 @@ from portal.clouds.api import (
     Progress,
     Server,
     SignInRefused,
+    Volume,
 )
 
 # The last generation of AOS this driver was made for: v2.0 is legacy, v4 succeeds it.
@@ -43,7 +48,11 @@ class AhvCloud:
         self._http = PrismSession(connection, monotonic=monotonic)
         self._cluster = Cluster(self._http)
         self._agents = GuestAgents(connection)
-        self._operations = Operations(self._cluster, self._agents)
+        self._domains = Domains(self._http, monotonic=monotonic)
+        arrivals = Arrivals(self._cluster, self._domains, monotonic=monotonic)
+        self._operations = Operations(self._cluster, self._agents, arrivals)
+        self._volumes = volumes.Volumes(self._cluster, self._domains)
+        self._desktops = Desktops(self._cluster, self._domains)
 
     def identify(self) -> Identity:
         """GET /cluster. Tries the password even if it was refused a moment ago."""
@@ -61,10 +70,7 @@ class AhvCloud:
 
     def inventory(self) -> Inventory:
         servers = [vm.to_server() for vm in self._cluster.vms() if not vm.is_ours]
-        volumes = [wire.volume(item) for item in self._cluster.volume_groups()]
-        return Inventory(
-            tuple(servers), tuple(found for found in volumes if not wire.is_our_volume(found))
-        )
+        return Inventory(tuple(servers), tuple(volumes.listed(self._cluster.groups())))
 
     def server(self, server_id: str) -> Server:
         return self._cluster.vm(server_id).to_server()
@@ -146,6 +152,56 @@ class AhvCloud:
 
     def ensure_no_undo(self, token: str) -> Operation | None:
         return restore.ensure_no_undo(self._cluster, token)
+
+    def volume(self, volume_id: str) -> Volume:
+        return self._volumes.volume(volume_id)
+
+    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """A snapshot of the protection domain that the volume group is alone in."""
+        return self._ensure_snapshot(Thing(volume_id, is_group=True), token, mark)
+
+    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """A snapshot of the protection domain that the VM is alone in."""
+        return self._ensure_snapshot(Thing(server_id, is_group=False), token, mark)
+
+    def _ensure_snapshot(self, thing: Thing, token: str, mark: Mark) -> Operation | Copy:
+        order = Order.copy(token, mark)
+        made = backups.ensure(self._cluster, self._domains, thing, order, mark)
+        return made if isinstance(made, Operation) else backups.copy_of(made)
+
+    def find_volume_copy(self, copy_id: str) -> Copy:
+        return backups.copy_of(backups.find(self._domains, copy_id))
+
+    def ensure_no_volume_copy(self, token: str, mark: Mark, copy_id: str = "") -> Operation | None:
+        return backups.ensure_none(self._domains, Order.copy(token, mark), copy_id)
+
+    def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._volumes.ensure_undo(volume_id, token)
+
+    def ensure_volume_restored(
+        self, volume_id: str, copy_id: str, token: str, mark: Mark
+    ) -> Operation | Volume:
+        return self._volumes.ensure_restored(volume_id, copy_id, token, mark)
+
+    def ensure_volume_undone(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._volumes.ensure_undone(volume_id, token, mark)
+
+    def ensure_no_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._volumes.ensure_no_undo(volume_id, token, mark)
+
+    def ensure_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._desktops.ensure_undo(server_id, token, mark)
+
+    def ensure_desktop_restored(
+        self, server_id: str, copy_id: str, token: str, mark: Mark
+    ) -> Operation | None:
+        return self._desktops.ensure_restored(server_id, copy_id, token, mark)
+
+    def ensure_desktop_undone(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._desktops.ensure_undone(server_id, token, mark)
+
+    def ensure_no_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._desktops.ensure_no_undo(token, mark)
 
     def close(self) -> None:
         self._http.close()

@@ -36,6 +36,8 @@ from portal.clouds.api import (
 from portal.clouds.guard import GuardedAdapter, Objection
 
 BASE = "/PrismGateway/services/rest/v2.0"
+# What v2 has no call for (reference 1.1).
+V1 = "/PrismGateway/services/rest/v1"
 PORT = 9440
 POOL_SIZE = 64
 # A refused password is not tried again for so long: five bad ones lock the user for 15 minutes.
@@ -57,6 +59,7 @@ class _Call:
     path: str
     params: Mapping[str, str] | None
     body: object | None
+    base: str = BASE
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -97,7 +100,7 @@ def open_session(connection: Connection) -> requests.Session:
 
 
 class PrismSession:
-    """Calls to ``https://host:9440/PrismGateway/services/rest/v2.0``; safe for threads.
+    """Calls to ``https://host:9440/PrismGateway/services/rest``; safe for threads.
 
     Raises only the errors of `portal.clouds.api`. Opens no socket before the first call.
     """
@@ -123,6 +126,14 @@ class PrismSession:
     def post(self, path: str, body: object) -> Answer:
         """POST a JSON body."""
         return self._exchange(_Call("POST", path, None, body))
+
+    def get_v1(self, path: str, **params: str) -> Answer:
+        """GET below the base of version 1; a call that is not there is refused."""
+        return self._exchange(_Call("GET", path, params or None, None, V1))
+
+    def post_v1(self, path: str, body: object) -> Answer:
+        """POST a JSON body below the base of version 1; a call that is not there is refused."""
+        return self._exchange(_Call("POST", path, None, body, V1))
 
     def put(self, path: str, body: object) -> Answer:
         """PUT a JSON body."""
@@ -162,7 +173,12 @@ class PrismSession:
     def _exchange(self, call: _Call) -> Answer:
         response = self._signed(call)
         if response.status_code not in SUCCESS:
-            raise failures.from_answer(response, str(call), self._user)
+            failed = failures.from_answer(response, str(call), self._user)
+            if call.base == V1 and response.status_code in {404, 405}:
+                # What is asked of version 1 differs by release; whether there is a cluster at
+                # all is told by version 2.
+                raise CloudRefused(str(failed)) from failed
+            raise failed
         if not response.content.strip():
             return Answer(None, response.headers)
         try:
@@ -217,7 +233,7 @@ class PrismSession:
         return response
 
     def _send(self, call: _Call, headers: Mapping[str, str]) -> requests.Response:
-        url = f"https://{self._host}{BASE}{call.path}"
+        url = f"https://{self._host}{call.base}{call.path}"
         try:
             return self._http.request(
                 call.method,

@@ -2,7 +2,8 @@
 
 Ids: ``task:<uuid>`` a task of ours, which may fail; ``ended:<uuid>`` a task found
 running, done whichever way it ends; ``guest-off:<vm uuid>`` done when the VM is off;
-``sysprep:<vm uuid>:<token>`` done when the gateway says so, whichever way it ended.
+``sysprep:<vm uuid>:<token>`` done when the gateway says so, whichever way it ended;
+``again:`` done at once; what comes without a task is told by `Arrivals`.
 One `tasks/poll` tells what has ended, one `tasks/list` how far the rest is. What is in
 neither is asked for by itself, a few at a time; the others are said to be running until
 the next look. A task nobody knows counts as done, but only when it was unknown twice:
@@ -15,7 +16,8 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from portal.clouds.ahv.agent import GuestAgents
-from portal.clouds.ahv.cluster import ENDED, TASK, Cluster
+from portal.clouds.ahv.arrivals import Arrivals
+from portal.clouds.ahv.cluster import AGAIN, ENDED, TASK, Cluster
 from portal.clouds.api import (
     CloudBusy,
     CloudError,
@@ -34,8 +36,9 @@ FEW = 3
 class Operations:
     """Answers `Cloud.progress` for one cluster."""
 
-    def __init__(self, cluster: Cluster, agents: GuestAgents) -> None:
+    def __init__(self, cluster: Cluster, agents: GuestAgents, arrivals: Arrivals) -> None:
         self._cluster = cluster
+        self._arrivals = arrivals
         self._agents = agents
         self._lock = threading.Lock()
         self._unknown: set[str] = set()
@@ -48,12 +51,14 @@ class Operations:
         try:
             tasks = self._tasks({_rest(id_) for id_ in ids if id_.startswith((TASK, ENDED))})
             guests = self._guests({_rest(id_) for id_ in ids if id_.startswith(GUEST_OFF)})
+            arrivals = self._arrivals.progress(ids)
         except SignInRefused:
             raise
         except CloudRefused as refused:
             raise CloudBusy(str(refused), advice=refused.advice) from refused
         answers = {id_: _answer(id_, tasks, guests) for id_ in ids if not id_.startswith(SYSPREP)}
-        return answers | {id_: self._sysprep(id_) for id_ in ids if id_.startswith(SYSPREP)}
+        sysprep = {id_: self._sysprep(id_) for id_ in ids if id_.startswith(SYSPREP)}
+        return answers | sysprep | arrivals
 
     def _sysprep(self, id_: str) -> Progress:
         """One call each: an account publishes one Sandbox, and seldom. Trouble is no verdict."""
@@ -118,4 +123,6 @@ def _answer(id_: str, tasks: Mapping[str, Progress], guests: Mapping[str, Progre
         return Progress(Progress.DONE, 100) if has_ended else tasks[rest]
     if id_.startswith(GUEST_OFF):
         return guests[rest]
+    if id_.startswith(AGAIN):
+        return Progress(Progress.DONE, 100)
     return Progress(Progress.FAILED, detail=f"{id_!r} is not an operation of this cluster.")

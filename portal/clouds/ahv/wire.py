@@ -19,7 +19,6 @@ from portal.clouds.api import (
     PowerState,
     Progress,
     Server,
-    Volume,
 )
 
 # Everything we make is called so, and its description begins so (`Mark.text`).
@@ -193,27 +192,6 @@ def vm_disk(item: Mapping[str, Any]) -> VmDisk:
         container=text(item, "storage_container_uuid"),
         source=text(source, "vmdisk_uuid"),
     )
-
-
-def volume(item: Mapping[str, Any]) -> Volume:
-    """Read a volume group."""
-    size = sum(
-        number(disk, "vmdisk_size_bytes") or number(disk, "vmdisk_size_mb") << 20
-        for disk in items(item, "disk_list")
-    )
-    attached = (text(entry, "vm_uuid") for entry in items(item, "attachment_list"))
-    return Volume(
-        id=text(item, "uuid"),
-        name=text(item, "name"),
-        size_bytes=size,
-        description=text(item, "description"),
-        attached_to=tuple(uuid for uuid in attached if uuid),
-    )
-
-
-def is_our_volume(found: Volume) -> bool:
-    """Whether we made this volume group."""
-    return found.name.startswith(PREFIX) and found.description.startswith(MARKED)
 
 
 def task(item: Mapping[str, Any]) -> Task:

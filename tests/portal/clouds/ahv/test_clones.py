@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portal.clouds import connect
+from portal.clouds.ahv.driver import AhvCloud
 from portal.clouds.api import Cloud, CloudRefused, Connection, Copy, Mark, Operation
 from portal.lab import Lab, LabServer
 from tests.contract.carrying import carry, wait
@@ -23,8 +23,8 @@ def site(lab: Lab, lab_server: LabServer) -> Iterator[PrismSite]:
 
 
 @pytest.fixture
-def cloud(site: PrismSite) -> Iterator[Cloud]:
-    cloud = connect(site.connection)
+def cloud(site: PrismSite) -> Iterator[AhvCloud]:
+    cloud = AhvCloud(site.connection)
     yield cloud
     cloud.close()
 
@@ -47,14 +47,16 @@ def restore(site: PrismSite, cloud: Cloud, server: str, made: Copy) -> None:
     carry(site, cloud, lambda cloud: cloud.ensure_restored(server, made.id, "tok"))
 
 
-def test_a_copy_is_marked_above_the_text_it_inherits(site: PrismSite, cloud: Cloud) -> None:
+def test_a_copy_is_marked_above_the_text_it_inherits(site: PrismSite, cloud: AhvCloud) -> None:
     server = add_vm(site, "server", description="Runs the wards.\nAsk Sofia.")
     made = copy(site, cloud, server)
     assert vms(site)[made.id].description == f"{MARK.text()}\nRuns the wards.\nAsk Sofia."
     assert vms(site)[server].description == "Runs the wards.\nAsk Sofia."
 
 
-def test_a_copy_of_a_server_that_was_a_copy_has_its_own_mark(site: PrismSite, cloud: Cloud) -> None:
+def test_a_copy_of_a_server_that_was_a_copy_has_its_own_mark(
+    site: PrismSite, cloud: AhvCloud
+) -> None:
     older = Mark("account-0", "resource-0", "backup-0", "older", "P").text()
     server = add_vm(site, "restored by hand", description=f"{older}\nRuns the wards.")
     made = copy(site, cloud, server)
@@ -62,7 +64,7 @@ def test_a_copy_of_a_server_that_was_a_copy_has_its_own_mark(site: PrismSite, cl
     assert [found.id for found in cloud.inventory().servers] == [server]
 
 
-def test_a_copy_renamed_by_hand_is_still_ours(site: PrismSite, cloud: Cloud) -> None:
+def test_a_copy_renamed_by_hand_is_still_ours(site: PrismSite, cloud: AhvCloud) -> None:
     server = add_vm(site, "server")
     made = copy(site, cloud, server)
     vms(site)[made.id].name = "keep this"
@@ -71,7 +73,9 @@ def test_a_copy_renamed_by_hand_is_still_ours(site: PrismSite, cloud: Cloud) -> 
     assert set(vms(site)) == {server}
 
 
-def test_somebody_elses_clone_of_the_same_name_is_left_alone(site: PrismSite, cloud: Cloud) -> None:
+def test_somebody_elses_clone_of_the_same_name_is_left_alone(
+    site: PrismSite, cloud: AhvCloud
+) -> None:
     server = add_vm(site, "server")
     made = copy(site, cloud, server)
     theirs = add_vm(site, "standby-tok")
@@ -80,7 +84,7 @@ def test_somebody_elses_clone_of_the_same_name_is_left_alone(site: PrismSite, cl
     assert set(vms(site)) == {server, theirs}
 
 
-def test_a_copy_doubled_by_a_late_request_is_one_again(site: PrismSite, cloud: Cloud) -> None:
+def test_a_copy_doubled_by_a_late_request_is_one_again(site: PrismSite, cloud: AhvCloud) -> None:
     site.lab.clusters[CLUSTER].dialect.honours_clone_uuid = False
     server = add_vm(site, "server")
     made = copy(site, cloud, server)
@@ -89,7 +93,7 @@ def test_a_copy_doubled_by_a_late_request_is_one_again(site: PrismSite, cloud: C
     assert set(vms(site)) == {server, made.id}
 
 
-def test_a_copy_that_is_not_whole_is_refused(site: PrismSite, cloud: Cloud) -> None:
+def test_a_copy_that_is_not_whole_is_refused(site: PrismSite, cloud: AhvCloud) -> None:
     server = site.add_server(["one", "two"])
     begun = cloud.ensure_copy(server, "tok", MARK)
     assert isinstance(begun, Operation)
@@ -101,7 +105,7 @@ def test_a_copy_that_is_not_whole_is_refused(site: PrismSite, cloud: Cloud) -> N
 
 
 def test_a_restore_takes_away_a_disk_added_since_and_its_undo_brings_it_back(
-    site: PrismSite, cloud: Cloud
+    site: PrismSite, cloud: AhvCloud
 ) -> None:
     server = site.add_server(["one"])
     made = copy(site, cloud, server)
@@ -114,7 +118,7 @@ def test_a_restore_takes_away_a_disk_added_since_and_its_undo_brings_it_back(
 
 
 def test_a_restore_brings_back_a_disk_removed_since_and_its_undo_takes_it_away(
-    site: PrismSite, cloud: Cloud
+    site: PrismSite, cloud: AhvCloud
 ) -> None:
     server = site.add_server(["one", "two"])
     made = copy(site, cloud, server)
@@ -128,7 +132,7 @@ def test_a_restore_brings_back_a_disk_removed_since_and_its_undo_takes_it_away(
 
 
 def test_a_disk_changed_after_it_was_set_aside_is_not_replaced(
-    site: PrismSite, cloud: Cloud
+    site: PrismSite, cloud: AhvCloud
 ) -> None:
     server = site.add_server(["one"])
     made = copy(site, cloud, server)
@@ -139,7 +143,7 @@ def test_a_disk_changed_after_it_was_set_aside_is_not_replaced(
     assert site.contents(server) == ["one"]
 
 
-def test_a_session_the_cluster_forgot_is_renewed(site: PrismSite, cloud: Cloud) -> None:
+def test_a_session_the_cluster_forgot_is_renewed(site: PrismSite, cloud: AhvCloud) -> None:
     cloud.identify()
     site.advance(3600)
     assert cloud.inventory().servers == ()
@@ -147,5 +151,5 @@ def test_a_session_the_cluster_forgot_is_renewed(site: PrismSite, cloud: Cloud) 
 
 def test_the_driver_satisfies_the_protocol(site: PrismSite) -> None:
     connection: Connection = site.connection
-    cloud: Cloud = connect(connection)
+    cloud: Cloud = AhvCloud(connection)
     cloud.close()
