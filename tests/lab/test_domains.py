@@ -417,3 +417,38 @@ def test_a_remote_site_is_made_changed_and_deleted(lon: Client) -> None:
     assert lon.ask("POST", "/remote_sites", far).status_code == 422
     lon.send("POST", "/remote_sites", site)
     assert [each["name"] for each in lon.list("/remote_sites")] == [DUB]
+
+
+# Many
+
+
+def test_the_newest_snapshots_of_all_domains_come_first(lon: Client, vm: Vm) -> None:
+    other = lon.cluster.add_vm("ris")
+    lon.send("POST", "/protection_domains", {"value": "other"})
+    lon.send("POST", "/protection_domains/other/protect_vms", {"uuids": [other.uuid]})
+    taken = [take(lon, domain=domain) for domain in ("pd", "other", "pd", "other")]
+
+    def listed(**query: Any) -> list[str]:
+        found = lon.list("/protection_domains/dr_snapshots", **query)
+        return [str(each["snapshot_id"]) for each in found]
+
+    assert listed() == taken[::-1]
+    assert listed(count=2) == taken[:1:-1]
+    lon.send("DELETE", f"/protection_domains/other/dr_snapshots/{taken[3]}")
+    assert listed(count=2) == [taken[2], taken[1]]
+    lon.cluster.resume()
+    assert listed(count=2) == [taken[2], taken[1]]
+
+
+def test_a_lab_started_again_knows_who_is_protected(lon: Client, vm: Vm) -> None:
+    lon.cluster.put_into.clear()
+    lon.cluster.resume()
+    lon.send("POST", "/protection_domains", {"value": "other"})
+    answer = lon.ask("POST", "/protection_domains/other/protect_vms", {"uuids": [vm.uuid]})
+    assert answer.status_code == 422
+    assert lon.list("/protection_domains/unprotected_vms") == []
+
+
+def test_a_domain_shows_its_members_by_their_new_names(lon: Client, vm: Vm) -> None:
+    lon.run("PUT", f"/vms/{vm.uuid}", {"name": "pacs-2"})
+    assert [each["vm_name"] for each in lon.get("/protection_domains/pd")["vms"]] == ["pacs-2"]

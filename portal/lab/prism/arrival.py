@@ -14,7 +14,7 @@ from portal.lab.prism.model import (
     VolumeGroup,
 )
 from portal.lab.prism.pairing import remote_of
-from portal.lab.prism.retention import plan_expiry, prune
+from portal.lab.prism.retention import hold, plan_expiry, prune
 
 
 def land(cluster: PrismCluster, domain: ProtectionDomain, done: Replication) -> bool:
@@ -35,7 +35,7 @@ def land(cluster: PrismCluster, domain: ProtectionDomain, done: Replication) -> 
         _translate(cluster, other, site, vm)
     for group in arrived.groups:
         _translate_disks(cluster, other, site, group)
-    twin.snapshots[arrived.id] = arrived
+    hold(other, twin, arrived)
     plan_expiry(other, twin, arrived)
     if keep := _kept_there(domain, snapshot, done.site):
         prune(other, twin, keep, arrived.schedule_id)

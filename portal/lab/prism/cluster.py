@@ -87,6 +87,11 @@ class PrismCluster:
         # Told of the fault operation_expired too; tasks have their record all the same.
         self.forgets = False
         self._active: dict[str, Task] = {}
+        # Which domain each thing was last put into, and the snapshots of all domains by time,
+        # so that one among ten thousand is found without looking at all. They are hints:
+        # whoever reads them looks whether it is still so (`domains.holder`, `retention.newest`).
+        self.put_into: dict[str, str] = {}
+        self.timeline: list[tuple[int, str, str]] = []
 
     # What tests and the seed add
 

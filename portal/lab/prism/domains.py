@@ -6,9 +6,11 @@ replications have ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from portal.lab.clock import SECOND
 from portal.lab.prism.cluster import DUE, RESUME, PrismCluster
-from portal.lab.prism.model import ProtectionDomain
+from portal.lab.prism.model import Member, ProtectionDomain
 from portal.lab.routing import Refusal
 
 
@@ -29,6 +31,29 @@ def find_active(cluster: PrismCluster, name: str) -> ProtectionDomain:
     return domain
 
 
+def holder(cluster: PrismCluster, uuid: str) -> ProtectionDomain | None:
+    """Return the domain that a thing is in."""
+    domain = cluster.protection_domains.get(cluster.put_into.get(uuid, ""))
+    if domain is None or all(member.uuid != uuid for member in domain.members):
+        return None
+    return domain
+
+
+def enlist(cluster: PrismCluster, domain: ProtectionDomain, members: Iterable[Member]) -> None:
+    """Put things into a domain."""
+    for member in members:
+        domain.members.append(member)
+        cluster.put_into[member.uuid] = domain.name
+
+
+def renamed(cluster: PrismCluster, uuid: str, name: str) -> None:
+    """Have the domain of a thing show its new name."""
+    domain = holder(cluster, uuid)
+    for member in domain.members if domain else ():
+        if member.uuid == uuid:
+            member.name = name
+
+
 def consider_removal(cluster: PrismCluster, domain: ProtectionDomain) -> None:
     """Let a marked domain vanish soon, once nothing of it is left."""
     if not domain.is_marked_for_removal or domain.snapshots or domain.replications:
@@ -46,6 +71,7 @@ def _remove(cluster: PrismCluster, name: str) -> None:
 
 def _resume(cluster: PrismCluster) -> None:
     for domain in cluster.protection_domains.values():
+        cluster.put_into |= {member.uuid: domain.name for member in domain.members}
         if domain.removed_at is not None:
             cluster.lab.agenda.add(domain.removed_at, cluster.name, "domain", domain.name)
 

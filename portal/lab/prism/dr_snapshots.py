@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from portal.lab.clock import SECOND
 from portal.lab.prism import wire
 from portal.lab.prism.cluster import V2, PrismCluster
 from portal.lab.prism.domains import find
 from portal.lab.prism.model import DrSnapshot, ProtectionDomain
 from portal.lab.prism.protection import GROUP, VM, show_group, show_vm
-from portal.lab.prism.retention import delete, plan_expiry
+from portal.lab.prism.retention import delete, newest, plan_expiry
 from portal.lab.prism.wire import Json
 from portal.lab.routing import Answer, Refusal, Request
 
@@ -52,7 +54,8 @@ def show(domain: ProtectionDomain, snapshot: DrSnapshot, located: str | None = N
     }
 
 
-def _newest_first(shown: list[Json], request: Request) -> Answer:
+def _listing(shown: list[Json], request: Request) -> Answer:
+    """Newest first."""
     shown.sort(key=lambda each: int(each["snapshot_create_time_usecs"]), reverse=True)
     if wanted := set(request.names("oob_schedule_ids")):
         shown = [each for each in shown if wanted & set(map(str, each["oob_schedule_ids"]))]
@@ -62,15 +65,15 @@ def _newest_first(shown: list[Json], request: Request) -> Answer:
 
 @V2("GET", "/protection_domains/dr_snapshots")
 def snapshot_list(cluster: PrismCluster, request: Request) -> Answer:
-    domains = cluster.protection_domains.values()
-    shown = [show(domain, each) for domain in domains for each in domain.snapshots.values()]
-    return _newest_first(shown, request)
+    count = request.number("count", len(cluster.timeline))
+    shown = [show(domain, each) for domain, each in islice(newest(cluster), count)]
+    return _listing(shown, request)
 
 
 @V2("GET", "/protection_domains/{name}/dr_snapshots")
 def domain_snapshot_list(cluster: PrismCluster, request: Request) -> Answer:
     domain = find(cluster, request["name"])
-    return _newest_first([show(domain, each) for each in domain.snapshots.values()], request)
+    return _listing([show(domain, each) for each in domain.snapshots.values()], request)
 
 
 @V2("DELETE", "/protection_domains/{name}/dr_snapshots/{id}")

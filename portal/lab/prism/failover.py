@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from portal.lab.prism.cluster import V2, PrismCluster
-from portal.lab.prism.domains import find, find_active
+from portal.lab.prism.domains import enlist, find, find_active
 from portal.lab.prism.dr_snapshots import find_snapshot
 from portal.lab.prism.model import DrSnapshot, ProtectionDomain, Replication, Schedule
 from portal.lab.prism.pairing import remote_of
@@ -36,7 +36,8 @@ def activate(cluster: PrismCluster, request: Request) -> Answer:
 
 def _activate(cluster: PrismCluster, domain: ProtectionDomain, snapshot: DrSnapshot) -> None:
     domain.is_active = True
-    domain.members = copy.deepcopy(snapshot.members)
+    domain.members = []
+    enlist(cluster, domain, copy.deepcopy(snapshot.members))
     restore_all(cluster, domain, snapshot)
 
 

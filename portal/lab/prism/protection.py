@@ -10,7 +10,7 @@ from typing import Any
 
 from portal.lab.prism import wire
 from portal.lab.prism.cluster import V1, V2, PrismCluster
-from portal.lab.prism.domains import consider_removal, find, find_active
+from portal.lab.prism.domains import consider_removal, enlist, find, find_active, holder
 from portal.lab.prism.model import Member, ProtectionDomain
 from portal.lab.prism.replications import show_links
 from portal.lab.prism.wire import Json
@@ -124,25 +124,15 @@ def domain_delete(cluster: PrismCluster, request: Request) -> Answer:
 # Members
 
 
-def _protected(cluster: PrismCluster) -> dict[str, ProtectionDomain]:
-    """Return the domain of each thing that is in one."""
-    return {
-        member.uuid: domain
-        for domain in cluster.protection_domains.values()
-        for member in domain.members
-    }
-
-
 @V2("GET", "/protection_domains/unprotected_vms")
 def unprotected_vms(cluster: PrismCluster, request: Request) -> Answer:
-    protected = _protected(cluster)
     names, uuids = request.names("vm_names"), request.names("vm_ids")
     shown = [
         {"uuid": vm.uuid, "vm_id": vm.uuid, "vm_name": vm.name, "power_state": vm.power_state}
         for vm in cluster.vms.values()
-        if vm.uuid not in protected
-        and (not names or vm.name in names)
+        if (not names or vm.name in names)
         and (not uuids or vm.uuid in uuids)
+        and holder(cluster, vm.uuid) is None
     ]
     return wire.listing(shown, request)
 
@@ -154,10 +144,9 @@ def _add(
     body: Json,
 ) -> None:
     """Add these (kind, uuid, name), all or none; a thing is in one domain at most."""
-    protected = _protected(cluster)
     fresh = []
     for kind, uuid, name in found:
-        held = protected.get(uuid)
+        held = holder(cluster, uuid)
         if held is None:
             group = body.get("consistency_group_name") or name
             fresh.append(
@@ -165,7 +154,7 @@ def _add(
             )
         elif not (held is domain and body.get("ignore_dup_or_missing_vms")):
             raise Refusal(f"{name} is already protected by protection domain {held.name}")
-    domain.members += fresh
+    enlist(cluster, domain, fresh)
 
 
 def _named_vms(
@@ -176,7 +165,9 @@ def _named_vms(
     names = body.get("names") or []
     found = []
     for wanted in [*uuids, *names]:
-        by_name = [vm for vm in cluster.vms.values() if wanted in names and vm.name == wanted]
+        by_name = (
+            [vm for vm in cluster.vms.values() if vm.name == wanted] if wanted in names else []
+        )
         vms = by_name or [vm for vm in [cluster.vms.get(wanted)] if vm]
         if not vms and not ignores_missing:
             raise Refusal(f"VM {wanted} does not exist")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import insort
+from collections.abc import Iterator
+
 from portal.lab.clock import SECOND
 from portal.lab.prism.cluster import DUE, RESUME, PrismCluster
 from portal.lab.prism.domains import consider_removal
@@ -10,6 +13,8 @@ from portal.lab.routing import Refusal
 
 # An expired snapshot stays listed as EXPIRED until it is collected.
 COLLECTED_AFTER = 600 * SECOND
+# The timeline forgets the snapshots that are gone when it has grown by so many.
+TIDIED_EVERY = 10_000
 
 
 def plan_expiry(cluster: PrismCluster, domain: ProtectionDomain, snapshot: DrSnapshot) -> None:
@@ -22,6 +27,33 @@ def _plan(
     cluster: PrismCluster, kind: str, at: int, domain: ProtectionDomain, snapshot: DrSnapshot
 ) -> None:
     cluster.lab.agenda.add(at, cluster.name, kind, f"{domain.name}\n{snapshot.id}")
+
+
+def hold(cluster: PrismCluster, domain: ProtectionDomain, snapshot: DrSnapshot) -> None:
+    """Have a domain hold a snapshot."""
+    domain.snapshots[snapshot.id] = snapshot
+    insort(cluster.timeline, (snapshot.created_at, domain.name, snapshot.id))
+    if len(cluster.timeline) % TIDIED_EVERY == 0:
+        cluster.timeline[:] = _timeline(cluster)
+
+
+def _timeline(cluster: PrismCluster) -> list[tuple[int, str, str]]:
+    return sorted(
+        (snapshot.created_at, domain.name, snapshot.id)
+        for domain in cluster.protection_domains.values()
+        for snapshot in domain.snapshots.values()
+    )
+
+
+def newest(cluster: PrismCluster) -> Iterator[tuple[ProtectionDomain, DrSnapshot]]:
+    """The snapshots of all domains, newest first."""
+    last = None
+    for entry in reversed(cluster.timeline):
+        domain = cluster.protection_domains.get(entry[1])
+        snapshot = domain.snapshots.get(entry[2]) if domain else None
+        if domain is not None and snapshot is not None and entry != last:
+            yield domain, snapshot
+        last = entry
 
 
 def _expire(cluster: PrismCluster, key: str) -> None:
@@ -74,6 +106,7 @@ def prune(cluster: PrismCluster, domain: ProtectionDomain, keep: int, schedule: 
 
 
 def _resume(cluster: PrismCluster) -> None:
+    cluster.timeline = _timeline(cluster)
     for domain in cluster.protection_domains.values():
         for snapshot in domain.snapshots.values():
             if snapshot.state != "SCHEDULED":

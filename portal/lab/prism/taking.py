@@ -12,7 +12,7 @@ from portal.lab.clock import SECOND
 from portal.lab.prism.cluster import DUE, RESUME, PrismCluster
 from portal.lab.prism.model import DrSnapshot, ProtectionDomain, Schedule, new_uuid
 from portal.lab.prism.replication import enqueue
-from portal.lab.prism.retention import plan_expiry, prune
+from portal.lab.prism.retention import hold, plan_expiry, prune
 
 PERIODS = {
     "SECONDLY": 1,
@@ -82,7 +82,7 @@ def take(cluster: PrismCluster, domain: ProtectionDomain, schedule: Schedule) ->
             taken.groups.append(copy.deepcopy(group))
         (taken.missing if vm is None and group is None else taken.members).append(copy.copy(member))
     taken.moves_domain = bool(schedule.spec.get(MOVES))
-    domain.snapshots[taken.id] = taken
+    hold(cluster, domain, taken)
     _plan(cluster, "snapshot", available_at, domain, taken.id)
     return taken
 

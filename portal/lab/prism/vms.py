@@ -7,15 +7,13 @@ from typing import Any
 from portal.lab.prism import wire
 from portal.lab.prism.cluster import ACTIONS, V2, Action, PrismCluster
 from portal.lab.prism.disks import make_disks, make_nics
+from portal.lab.prism.domains import renamed
 from portal.lab.prism.model import Disk, Task, Vm, new_uuid
-from portal.lab.prism.wire import Json
 from portal.lab.routing import Answer, Refusal, Request
 
 CREATE, UPDATE, DELETE = "VmCreate", "VmUpdate", "VmDelete"
 SIZES = {"num_vcpus": "vcpus", "num_cores_per_vcpu": "cores", "memory_mb": "memory_mb"}
 TEXTS = ("name", "description", "timezone")
-# What a VM may be filtered by, and where that is in its JSON.
-FILTERS = {"vm_name": "name"}
 KEPT = (
     "boot", "vm_features", "ha_priority", "machine_type", "affinity", "memory_reservation_mb",
     "vcpu_reservation_hz",
@@ -24,7 +22,8 @@ KEPT = (
 
 @V2("GET", "/vms")
 def vm_list(cluster: PrismCluster, request: Request) -> Answer:
-    shown = [wire.vm(cluster, vm, request) for vm in _filtered(cluster, request)]
+    groups = wire.attached_groups(cluster)
+    shown = [wire.vm(cluster, vm, request, groups) for vm in _filtered(cluster, request)]
     shown = wire.sort(shown, request.query.get("sort_attribute"), request.query.get("sort_order"))
     return wire.page(shown, request)
 
@@ -35,22 +34,23 @@ def _filtered(cluster: PrismCluster, request: Request) -> list[Vm]:
     given = request.query.get("filter")
     if not given:
         return vms
-    bare = Request("GET", "")
     return [
         vm
         for vm in vms
         if any(
-            all(_holds(wire.vm(cluster, vm, bare), term) for term in terms.split(";"))
+            all(_holds(cluster, vm, term) for term in terms.split(";"))
             for terms in given.split(",")
         )
     ]
 
 
-def _holds(shown: Json, term: str) -> bool:
+def _holds(cluster: PrismCluster, vm: Vm, term: str) -> bool:
     name, is_equal, value = term.partition("==")
     if not is_equal:
         raise Refusal(f"Invalid filter criteria: {term}", 400)
-    return str(shown.get(FILTERS.get(name, name))) == value
+    if name == "vm_name":
+        return vm.name == value
+    return str(wire.vm(cluster, vm, Request("GET", "")).get(name)) == value
 
 
 @V2("GET", "/vms/{uuid}")
@@ -134,6 +134,7 @@ def _finish_update(cluster: PrismCluster, task: Task) -> None:
     for name in TEXTS:
         if spec.get(name) is not None:
             setattr(vm, name, str(spec[name]))
+    renamed(cluster, vm.uuid, vm.name)
     for name, size in _sizes(spec).items():
         setattr(vm, name, size)
     vm.other |= {name: spec[name] for name in KEPT if spec.get(name) is not None}

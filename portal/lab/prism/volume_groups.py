@@ -9,6 +9,7 @@ from typing import Any
 
 from portal.lab.prism import wire
 from portal.lab.prism.cluster import ACTIONS, V2, Action, PrismCluster
+from portal.lab.prism.domains import renamed
 from portal.lab.prism.model import Disk, Task, VolumeGroup, new_uuid
 from portal.lab.prism.vms import check_new
 from portal.lab.prism.wire import Json
@@ -159,6 +160,7 @@ def _finish_update(cluster: PrismCluster, task: Task) -> None:
     for name in ("name", "description"):
         if spec.get(name) is not None:
             setattr(group, name, str(spec[name]))
+    renamed(cluster, group.uuid, group.name)
     _set_flags(group, spec)
 
 

@@ -73,7 +73,19 @@ def done(cluster: PrismCluster, *, is_delete: bool = False) -> Answer:
     return Answer({"value": True})
 
 
-def vm(cluster: PrismCluster, vm: Vm, request: Request) -> Json:
+Attached = dict[str, list[tuple[str, int]]]
+
+
+def attached_groups(cluster: PrismCluster) -> Attached:
+    """The volume groups of each VM, with their index on its bus: for showing many VMs."""
+    found: Attached = {}
+    for group in cluster.volume_groups.values():
+        for uuid, index in group.vms.items():
+            found.setdefault(uuid, []).append((group.uuid, index))
+    return found
+
+
+def vm(cluster: PrismCluster, vm: Vm, request: Request, groups: Attached | None = None) -> Json:
     """A VM; disks and NICs only when asked for."""
     shown: Json = {
         "allow_live_migrate": True,
@@ -96,24 +108,24 @@ def vm(cluster: PrismCluster, vm: Vm, request: Request) -> Json:
         "vm_logical_timestamp": vm.logical_timestamp,
     }
     if request.flag("include_vm_disk_config"):
-        shown["vm_disk_info"] = disks(cluster, vm)
+        shown["vm_disk_info"] = disks(cluster, vm, groups)
     if request.flag("include_vm_nic_config"):
         shown["vm_nics"] = [nic(cluster, card) for card in vm.nics]
     return shown
 
 
-def disks(cluster: PrismCluster, vm: Vm) -> list[Json]:
+def disks(cluster: PrismCluster, vm: Vm, groups: Attached | None = None) -> list[Json]:
     """``vm_disk_info``: CD-ROMs, disks, and attached volume groups as one entry each."""
     shown = [_cdrom(disk) for disk in vm.cdroms]
     shown += [disk_info(cluster, disk) for disk in vm.disks]
-    for group in cluster.volume_groups.values():
-        if vm.uuid in group.vms:
-            address = {
-                "device_bus": "scsi",
-                "device_index": 100 + group.vms[vm.uuid],
-                "volume_group_uuid": group.uuid,
-            }
-            shown.append({"disk_address": address, "is_cdrom": False, "is_empty": False})
+    groups = attached_groups(cluster) if groups is None else groups
+    for group, index in groups.get(vm.uuid, ()):
+        address = {
+            "device_bus": "scsi",
+            "device_index": 100 + index,
+            "volume_group_uuid": group,
+        }
+        shown.append({"disk_address": address, "is_cdrom": False, "is_empty": False})
     return shown
 
 
