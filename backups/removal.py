@@ -1,8 +1,11 @@
-"""What becomes of a machine's backups when it is no longer assigned."""
+"""What becomes of backups when a machine is no longer assigned, or a volume is gone."""
 
 from __future__ import annotations
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from backups.models import Backup
+from portal.adoption import keeps_volumes
 from portal.models import Resource
 from portal.refusals import Refused
 from portal.services.machines import before_removal
@@ -18,3 +21,9 @@ def let_go_of_backups(resource: Resource) -> None:
             "nobody could restore them afterwards."
         )
     backups.delete()
+
+
+@keeps_volumes
+def with_backups(volumes: QuerySet[Resource]) -> QuerySet[Resource]:
+    """Volumes that were ever backed up, or should have been: their records stay."""
+    return volumes.filter(Exists(Backup.objects.filter(resource=OuterRef("pk"))))

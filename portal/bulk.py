@@ -16,6 +16,8 @@ from django.db.models import Expression, F, Func, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import MD5, Cast, Concat
 
+ROWS_A_STATEMENT = 200
+
 
 def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[str, Any]) -> int:
     """Insert a row of ``model`` for each of ``rows``; one whose keys are taken is left out.
@@ -35,6 +37,18 @@ def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {table} ({quoted}) {select} ON CONFLICT DO NOTHING", params)
         return int(cursor.rowcount)
+
+
+def update_each(model: type[models.Model], changes: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Write these columns of these rows, by primary key: a statement for each few hundred rows.
+
+    Rows of which the same columns change go together, so that no other column is written.
+    """
+    alike: dict[tuple[str, ...], list[models.Model]] = {}
+    for pk, values in changes.items():
+        alike.setdefault(tuple(sorted(values)), []).append(model(pk=pk, **values))
+    for columns, rows in alike.items():
+        model._default_manager.bulk_update(rows, columns, batch_size=ROWS_A_STATEMENT)
 
 
 def _column(field: models.Field[Any, Any], values: Mapping[str, Any]) -> Expression | F:

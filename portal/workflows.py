@@ -11,10 +11,12 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from portal import engine
+from portal.adoption import adopt, busy_since
 from portal.clouds.api import Inventory
 from portal.engine.ticks import every_minute
 from portal.engine.workflow import Job, Learned, Step, Workflow
-from portal.models import CloudAccount, DiscoveredServer, Resource, Task
+from portal.mirror import mirror_servers, refresh_machines
+from portal.models import CloudAccount, Task
 
 # Ended synchronisations nobody asked for are kept to this number per cloud account.
 KEPT_SYNCHRONISATIONS = 20
@@ -67,76 +69,26 @@ def _list_inventory(job: Job) -> Learned:
 def _save_inventory(task: Task, learned: Learned) -> Learned:
     inventory: Inventory = learned["inventory"]
     now = timezone.now()
-    cloud_account = _cloud_account(task)
-    _mirror_servers(cloud_account, inventory)
-    _refresh_resources(cloud_account, inventory)
-    CloudAccount.objects.filter(pk=cloud_account).update(synced_at=now)
-    return {"servers": len(inventory.servers), "volumes": len(inventory.volumes)}
-
-
-def _mirror_servers(cloud_account: UUID, inventory: Inventory) -> None:
-    """Make the table of discovered servers equal to what the cloud has."""
-    now = timezone.now()
-    rows = [
-        DiscoveredServer(
-            cloud_account_id=cloud_account,
-            external_id=server.id,
-            name=server.name[:255],
-            power_state=server.power,
-            vcpus=server.vcpus,
-            memory_mb=server.memory_mb,
-            size_bytes=server.size_bytes,
-            description=server.description,
-            site=server.site,
-            vm_size=server.vm_size,
-            seen_at=now,
-        )
-        for server in inventory.servers
-    ]
-    DiscoveredServer.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["cloud_account", "external_id"],
-        update_fields=[
-            "name", "power_state", "vcpus", "memory_mb", "size_bytes", "description", "site",
-            "vm_size", "seen_at",
-        ],
-        batch_size=500,
-    )  # fmt: skip
-    DiscoveredServer.objects.filter(cloud_account=cloud_account, seen_at__lt=now).delete()
-
-
-def _refresh_resources(cloud_account: UUID, inventory: Inventory) -> None:
-    """Bring assigned resources up to date, but not those a task is writing about."""
-    now = timezone.now()
-    found = {server.id: server for server in inventory.servers}
-    busy = Task.objects.active().filter(resource=OuterRef("pk"), is_exclusive=True)
-    kinds = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
-    resources = Resource.objects.filter(cloud_account=cloud_account, kind__in=kinds)
-    changed = []
-    for resource in resources.filter(~Exists(busy)):
-        server = found.get(resource.external_id)
-        resource.is_missing = server is None
-        if server is not None:
-            if resource.power_state != server.power:
-                resource.power_state, resource.power_changed_at = server.power, now
-            resource.name, resource.vcpus = server.name[:255], server.vcpus
-            resource.memory_mb, resource.size_bytes = server.memory_mb, server.size_bytes
-            resource.vm_size, resource.seen_at = server.vm_size, now
-        changed.append(resource)
-    Resource.objects.bulk_update(
-        changed,
-        [
-            "is_missing", "power_state", "power_changed_at", "name", "vcpus", "memory_mb",
-            "size_bytes", "vm_size", "seen_at",
-        ],
-        batch_size=200,
-    )  # fmt: skip
+    cloud_account = CloudAccount.objects.get(pk=_cloud_account(task))
+    # The cloud was asked after the step began.
+    busy = busy_since(cloud_account.pk, task.step_started_at or task.created_at)
+    mirror_servers(cloud_account, inventory, now)
+    refresh_machines(cloud_account, inventory, busy, now)
+    outcome = adopt(cloud_account, inventory, busy, now)
+    CloudAccount.objects.filter(pk=cloud_account.pk).update(synced_at=now)
+    return {
+        "servers": len(inventory.servers),
+        "volumes": len(inventory.volumes),
+        "adopted": outcome.adopted,
+        "changed": outcome.changed,
+        "missing": outcome.gone,
+        "warnings": outcome.warnings,
+    }
 
 
 @engine.register
 class InventorySync(Workflow):
-    """Mirror the machines of a cloud account into our tables; pages read those."""
+    """Mirror machines and volumes of a cloud account into our tables; pages read those."""
 
     kind = "sync_inventory"
     steps: ClassVar = (

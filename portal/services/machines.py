@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from portal.audit import Actor, record
 from portal.models import Account, DiscoveredServer, Resource, Task
+from portal.platform_line import said_in
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
+from portal.words import note_words
 
 SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
 _before_removal: list[Callable[[Resource], None]] = []
@@ -39,6 +41,9 @@ def assign_machine(
             f"{server} is in {server.site}, the account's machines are in {account.site}.",
             field="server",
         )
+    if said := said_in(server.description):
+        label = Resource.Kind(said.kind).label
+        raise Refused(f"{server} is a {label}: it is on the Volumes page.", field="server")
     sandboxes = account.resources.filter(kind=Resource.Kind.SANDBOX)
     if kind == Resource.Kind.SANDBOX and sandboxes.exists():
         raise Refused("This account already has a Sandbox.", field="kind")
@@ -54,12 +59,13 @@ def assign_machine(
         memory_mb=server.memory_mb,
         size_bytes=server.size_bytes,
         vm_size=server.vm_size,
-        seen_at=server.seen_at,
+        seen_at=timezone.now(),
     )
     with refusing_duplicates(
         f"{server} has been assigned meanwhile, or the account has a Sandbox.", field="server"
     ):
         resource.save(force_insert=True)
+    note_words([resource.pk])
     record(actor, "machine.assign", resource, kind=kind, external_id=server.external_id)
     return resource
 

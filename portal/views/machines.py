@@ -20,11 +20,15 @@ from portal.services import machines
 
 
 def unassigned(account: Account) -> QuerySet[DiscoveredServer]:
-    """Machines of the account's cloud account, and region, that belong to nobody yet."""
+    """Machines of the account's cloud account, and region, that belong to nobody yet.
+
+    Desktops of users are not among them: the inventory brings those to the Volumes page.
+    """
     taken = Resource.objects.filter(
         cloud_account=OuterRef("cloud_account"), external_id=OuterRef("external_id")
     )
     servers = DiscoveredServer.objects.filter(cloud_account=account.cloud_account_id)
+    servers = servers.exclude(description__contains="kind=persistent-desktop")
     return servers.filter(~Exists(taken), site__in=("", account.site))
 
 
