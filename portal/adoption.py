@@ -30,6 +30,8 @@ ROWS_AT_ONCE = 500
 MOST_TOLD = 20
 # No task is under way longer: those that ended a moment ago are looked for among younger ones.
 LONGEST_TASK = timedelta(days=3)
+# Azure renames nothing: a restored volume is called so there, and here as it was before.
+OURS = "standby-"
 _keeping: list[Callable[[QuerySet[Resource]], QuerySet[Resource]]] = []
 
 
@@ -52,6 +54,11 @@ class Outcome:
     changed: int
     gone: int
     warnings: list[str]
+
+
+def forget_unused(account: Account) -> None:
+    """Let go of an account's volumes that nothing was ever done with."""
+    _forget(Resource.objects.filter(account=account, kind__in=Resource.VOLUME_KINDS))
 
 
 def busy_since(cloud_account: UUID, since: datetime) -> set[UUID]:
@@ -190,6 +197,8 @@ def _changes(made: Plan, now: datetime) -> Iterator[tuple[UUID, dict[str, Any]]]
     for pk, (row, thing) in made.kept.items():
         old, new = row.facts._asdict(), thing.facts._asdict()
         values: dict[str, Any] = {key: new[key] for key in new if new[key] != old[key]}
+        if thing.facts.name.startswith(OURS):
+            values.pop("name", None)
         if row.external_id != thing.external_id:
             values["external_id"] = thing.external_id
         if row.is_missing:

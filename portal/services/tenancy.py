@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from portal.adoption import forget_unused
 from portal.audit import Actor, record
 from portal.clouds.kinds import KINDS
-from portal.models import Account, CloudAccount, Customer, Infrastructure, Organization
+from portal.models import Account, CloudAccount, Customer, Infrastructure, Organization, Resource
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
 
@@ -75,23 +76,34 @@ def place_account(
     """Say where the account's machines live. Refused while machines are assigned to it."""
     account = Account.objects.select_for_update().get(pk=account.pk)
     before = {"cloud_account": _name(account.cloud_account), "site": account.site}
-    if account.cloud_account != cloud_account and account.resources.exists():
-        raise Refused(
-            "Machines of this cloud account are assigned to the account. Remove them first.",
-            field="cloud_account",
-        )
+    if account.cloud_account != cloud_account:
+        _require_empty(account, "this cloud account", field="cloud_account")
     _place(account, cloud_account, site)
     is_moved = cloud_account and KINDS[cloud_account.kind].has_regions
-    if is_moved and account.site != before["site"] and account.resources.exists():
-        raise Refused(
-            f"Machines in {before['site']} are assigned to the account. Remove them first.",
-            field="site",
-        )
+    if is_moved and account.site != before["site"]:
+        _require_empty(account, before["site"], field="site")
     after = {"cloud_account": _name(cloud_account), "site": account.site}
     if before != after:
         account.save(update_fields=["cloud_account", "site"])
         record(actor, "account.place", account, before=before, after=after)
     return account
+
+
+def _require_empty(account: Account, where: str, *, field: str) -> None:
+    """Refuse to move an account with machines; volumes follow it, unless they were backed up."""
+    forget_unused(account)
+    if not account.resources.exists():
+        return
+    if account.resources.filter(kind__in=Resource.VOLUME_KINDS).exists():
+        at = "at" if field == "cloud_account" else "in"
+        raise Refused(
+            f"Volumes of the account {at} {where} have backups or tasks; it stays with them.",
+            field=field,
+        )
+    of = "of" if field == "cloud_account" else "in"
+    raise Refused(
+        f"Machines {of} {where} are assigned to the account. Remove them first.", field=field
+    )
 
 
 def _place(account: Account, cloud_account: CloudAccount | None, site: str) -> None:

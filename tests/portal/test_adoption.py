@@ -31,7 +31,7 @@ from portal.models import (
     User,
 )
 from portal.refusals import Refused
-from portal.services import cloud_accounts, machines
+from portal.services import cloud_accounts, machines, tenancy
 from tests.clock import JumpClock
 from tests.factories import (
     GIB,
@@ -45,6 +45,12 @@ from tests.factories import (
 from tests.people import World
 
 Kind = Resource.Kind
+AZURE_SECRETS = {
+    "tenant": "11111111-1111-4111-8111-111111111111",
+    "subscription": "33333333-3333-4333-8333-333333333333",
+    "client_id": "22222222-2222-4222-8222-222222222222",
+    "client_secret": "lab-secret",
+}
 SOFIA, KWAME = "sofia.lindqvist@meridian.example", "kwame.osei@meridian.example"
 
 
@@ -362,6 +368,36 @@ def test_a_user_may_have_several_desktops(world: World) -> None:
     assert len(volumes_of(world.account)) == 2
 
 
+def test_an_account_may_move_to_another_cloud_until_its_volumes_are_used(
+    world: World,
+) -> None:
+    account = world.account
+    account.resources.all().delete()
+    synchronise(world.cloud_account, desktop(1), profile(1))
+    other = CloudAccountFactory(customer=world.customer)
+    back_up(account.resources.get(name="EP-1"))
+    with pytest.raises(Refused, match="Volumes of the account at this cloud account have"):
+        tenancy.place_account(SYSTEM, account, cloud_account=other, site="")
+    assert account.resources.count() == 2
+    account.backups.all().delete()
+    Task.objects.all().delete()
+    tenancy.place_account(SYSTEM, account, cloud_account=other, site="")
+    assert not account.resources.exists()
+
+
+def test_a_restored_volume_keeps_its_name_where_the_cloud_renames_nothing(
+    world: World,
+) -> None:
+    synchronise(world.cloud_account, profile(1))
+    row = world.account.resources.volumes().get()
+    back_up(row)
+    for _ in range(2):
+        outcome = synchronise(world.cloud_account, profile(2, name="standby-data-0a1b"))
+    row.refresh_from_db()
+    assert (row.name, row.external_id) == ("EP-1", "vg-2")
+    assert outcome.changed == 0
+
+
 # Machines of people
 
 
@@ -466,6 +502,30 @@ def test_a_synchronisation_adopts_what_the_lab_has(
     ]
     assert account.resources.get(name="EP-sofia").attached_to == "pd-0001"
     assert task.memory["adopted"] == 2
+
+
+def test_in_azure_tags_say_whose_a_disk_is(world: World, lab: Lab, lab_server: LabServer) -> None:
+    url = lab_server.urls["azure"]
+    cloud_account = cloud_accounts.create_cloud_account(
+        SYSTEM, customer=world.customer, name="lab", endpoint=url, kind=Infrastructure.AZURE,
+        secrets=AZURE_SECRETS | {"authority": url}, ca_pem=lab_server.ca_pem,
+    )  # fmt: skip
+    first, second = (
+        AccountFactory(
+            organization=world.organization, cloud_account=cloud_account,
+            infrastructure=Infrastructure.AZURE, site="westeurope",
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    for number, account in enumerate((first, second)):
+        tags = {"frame-kind": "personal-drive", "frame-user": SOFIA, "frame-account": account.pk}
+        lab.azure.add_disk(f"PDR-{number}", tags={key: str(value) for key, value in tags.items()})
+    task = cloud_accounts.synchronise(SYSTEM, cloud_account)
+    Runner(clock=JumpClock(lab.clock.advance), threads=2).run(seconds=60)
+    task.refresh_from_db()
+    assert (task.state, task.memory["warnings"]) == ("done", []), task.error
+    assert volumes_of(first) == [(Kind.PERSONAL_DRIVE, "PDR-0", SOFIA)]
+    assert volumes_of(second) == [(Kind.PERSONAL_DRIVE, "PDR-1", SOFIA)]
 
 
 def test_words_follow_what_names_a_volume(world: World) -> None:

@@ -22,7 +22,7 @@ OUR_TAGS = {
     *(f"{OUR_PREFIX}{part}" for part in MARKED),
 }  # fmt: skip
 # The desktop platform's tags: what a machine or a disk is, and whose.
-KIND_TAG, USER_TAG = "frame-kind", "frame-user"
+KIND_TAG, USER_TAG, ACCOUNT_TAG = "frame-kind", "frame-user", "frame-account"
 Json = Mapping[str, Any]
 
 _OFF = frozenset({"deallocated", "stopped", "starting"})
@@ -180,8 +180,9 @@ def description(item: Json) -> str:
     given = tags(item)
     if KIND_TAG not in given:
         return ""
-    user = f" user={given[USER_TAG]}" if given.get(USER_TAG) else ""
-    return f"frame: kind={given[KIND_TAG]}{user}"
+    said = {"user": given.get(USER_TAG), "account": given.get(ACCOUNT_TAG)}
+    more = "".join(f" {key}={value}" for key, value in said.items() if value)
+    return f"frame: kind={given[KIND_TAG]}{more}"
 
 
 def server(vm: Json, disk: Json | None, size: tuple[int, int] = (0, 0)) -> Server:
