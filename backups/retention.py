@@ -57,26 +57,29 @@ def _others_ready(resource: Resource, going: list[Backup]) -> QuerySet[Backup]:
 
 def trim_after(task: Task) -> None:
     """Follow a backup that has succeeded: start the deletion of the first that is over."""
+    if task.args.get("type") == Type.MANUAL:
+        return  # capped, never removed (R038)
     backup = Backup.objects.select_related("resource__account").get(task=task, original=None)
-    _drop_old_misses(backup)
-    _trim(backup.resource, backup.type, backup)
+    keep = kept_number(backup.resource, backup.type)
+    # Most often there are not so many yet: then there is nothing to look for.
+    if keep is not None and _rolling(backup.resource, backup.type)[keep - 1 : keep].exists():
+        _drop_old_misses(backup, keep)
+        _trim(backup.resource, backup.type, backup, keep)
 
 
 def trim_on(task: Task) -> None:
     """Follow a deletion that retention has started, however it ended: go on with the next."""
     cause = task.args.get("after_backup")
     backup = Backup.objects.select_related("resource__account").filter(pk=cause).first()
-    if backup:
-        _trim(backup.resource, backup.type, backup)
+    keep = kept_number(backup.resource, backup.type) if backup else None
+    if backup and keep is not None:
+        _trim(backup.resource, backup.type, backup, keep)
 
 
-def _trim(resource: Resource, type_: str, cause: Backup) -> None:
+def _trim(resource: Resource, type_: str, cause: Backup, keep: int) -> None:
     """Start the next deletion that ``cause`` brings; each is tried once."""
     from backups import services  # services look at what is kept
 
-    keep = kept_number(resource, type_)
-    if keep is None:
-        return
     tried = Task.objects.filter(account=resource.account_id, created_at__gte=cause.created_at)
     tried = tried.filter(kind__in=_DELETIONS, args__after_backup=str(cause.pk))
     was_tried = {args["backup"] for args in tried.values_list("args", flat=True)}
@@ -101,13 +104,11 @@ def _old_failures(resource: Resource, type_: str, keep: int) -> list[Backup]:
     return list(failed.order_by("created_at"))
 
 
-def _drop_old_misses(backup: Backup) -> None:
+def _drop_old_misses(backup: Backup, keep: int) -> None:
     """What was never begun leaves the list at once."""
-    keep = kept_number(backup.resource, backup.type)
-    if keep is not None:
-        missed = _before_kept(backup.resource, backup.type, keep)
-        for each in missed.filter(status=Backup.Status.MISSED):
-            each.move_to(Backup.Status.DELETED)
+    missed = _before_kept(backup.resource, backup.type, keep)
+    for each in missed.filter(status=Backup.Status.MISSED):
+        each.move_to(Backup.Status.DELETED)
 
 
 def kept_because(resource: Resource, policy: Settings) -> dict[UUID, str]:
@@ -143,5 +144,6 @@ def _place(type_: str, place: int, keep: int | None) -> str:
     if keep is None:
         return label
     if place > keep and type_ != Type.MANUAL:
-        return f"Leaves after the next {label.lower()} backup"
+        next_one = "post-session" if type_ == Type.AFTER_SESSION else label.lower()
+        return f"Leaves after the next {next_one} backup"
     return f"{label} {place} of {keep}"

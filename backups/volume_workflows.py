@@ -63,7 +63,8 @@ def _save_look(task: Task, learned: Learned) -> Learned:
     return learned
 
 
-LOOK = Step("look", "Check the volume", _look, save=_save_look)
+# The power is not touched, so there is nothing to write down; the inventory mirrors it.
+LOOK = Step("look", "Check the volume", _look)
 
 
 # Backup
@@ -101,7 +102,7 @@ class CreateVolumeBackup(Workflow):
 
     def done(self, task: Task) -> None:
         """The backup is good: it was found complete at the cloud."""
-        backup = Backup.objects.select_related("resource").get(task=task)
+        backup = Backup.objects.get(task=task)
         backup.move_to(
             Backup.Status.READY,
             completed_at=clock.now(),
@@ -115,7 +116,7 @@ class CreateVolumeBackup(Workflow):
 
     def failed(self, task: Task) -> None:
         """One among many is told of with the others, by the task that started them."""
-        backup = Backup.objects.select_related("resource").get(task=task)
+        backup = Backup.objects.get(task=task)
         if task.state == Task.State.CANCELED:
             backup.move_to(Backup.Status.CANCELED)
             return

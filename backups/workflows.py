@@ -78,7 +78,9 @@ def note_power(state: str) -> engine.Save:
     def save(task: Task, learned: Learned) -> Learned:
         """Mirror the power state while the task holds the server."""
         now = clock.now()
-        resources = Resource.objects.filter(tasks=task)
+        if task.resource_id is None:
+            raise ValueError(f"task {task.pk} of a server has none")
+        resources = Resource.objects.filter(pk=task.resource_id)
         resources.exclude(power_state=state).update(power_state=state, power_changed_at=now)
         return learned
 

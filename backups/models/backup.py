@@ -156,7 +156,21 @@ class Backup(models.Model):
             raise IllegalTransition(f"backup {self.pk} left {self.status} meanwhile")
         for name, value in changes.items():
             setattr(self, name, value)
-        note_latest(Resource.objects.filter(pk=self.resource_id))
+        if not self._note_ending():
+            note_latest(Resource.objects.filter(pk=self.resource_id))
+
+    def _note_ending(self) -> bool:
+        """Note that the latest backup of its resource has ended; false where that is not all.
+
+        A bulk backup does this ten thousand times: to look for the latest would take longer.
+        """
+        if self.status not in (self.Status.READY, self.Status.FAILED):
+            return False
+        facts: dict[str, Any] = {"last_backup_status": self.status}
+        if self.is_ready:
+            facts |= {"last_good_id": self.pk, "last_good_at": self.created_at}
+        latest = Resource.objects.filter(pk=self.resource_id, last_backup_id=self.pk)
+        return bool(latest.filter(last_backup_status=self.Status.CREATING).update(**facts))
 
     @property
     def is_ready(self) -> bool:

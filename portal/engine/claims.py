@@ -142,7 +142,7 @@ def renew(owner: str, until: datetime) -> None:
 
 
 def checkpoint(tasks: Sequence[Task], owner: str) -> set[UUID]:
-    """Write what the engine changed, one statement for all; return ids whose lease was lost."""
+    """Write what the engine changed; return ids whose lease was lost. Their rows stay."""
     if not tasks:
         return set()
     fields = [field for field in Task._meta.concrete_fields if field.name in CHECKPOINT]
@@ -154,24 +154,18 @@ def checkpoint(tasks: Sequence[Task], owner: str) -> set[UUID]:
         f"UPDATE {quote(Task._meta.db_table)} SET {columns} "  # noqa: S608
         f"WHERE {quote('id')} = %s AND {quote('lease_owner')} = %s"
     )
-    rows = [
-        (
-            *(field.get_db_prep_save(getattr(task, field.attname), connection) for field in fields),
-            key.get_db_prep_save(task.pk, connection),
-            owner,
-        )
-        for task in tasks
-    ]
+    lost = set()
     with connection.cursor() as cursor:
-        held = _held(owner, tasks)
-        cursor.executemany(sql, rows)
-    return {task.pk for task in tasks} - held
-
-
-def _held(owner: str, tasks: Sequence[Task]) -> set[UUID]:
-    """Ids still leased to the owner, locked until the transaction ends."""
-    rows = Task.objects.filter(pk__in=[task.pk for task in tasks], lease_owner=owner)
-    return set(rows.select_for_update().values_list("pk", flat=True))
+        for task in tasks:
+            values = (getattr(task, field.attname) for field in fields)
+            row = [
+                field.get_db_prep_save(value, connection)
+                for field, value in zip(fields, values, strict=True)
+            ]
+            cursor.execute(sql, [*row, key.get_db_prep_save(task.pk, connection), owner])
+            if not cursor.rowcount:
+                lost.add(task.pk)
+    return lost
 
 
 def next_due() -> datetime | None:

@@ -90,6 +90,16 @@ class Course:
         ahead = self.phase[self.phase.index(self.step) + 1 :]
         return any(step.when(self.task.args, memory) for step in ahead)
 
+    @property
+    def begins_plainly(self) -> bool:
+        """Whether all there is to do is to begin its first step."""
+        task = self.task
+        is_fresh = task.state == State.RUNNING and not task.step and not task.steps
+        is_hindered = task.cancel_requested_at or self.now >= task.deadline_at or task.crashes
+        if not is_fresh or is_hindered:
+            return False
+        return any(step.when(task.args, task.memory) for step in self.workflow.steps)
+
     # Beginning
 
     def resume(self) -> None:

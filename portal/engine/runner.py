@@ -106,12 +106,27 @@ class Runner:
         if not tasks:
             return False
         self.connections.refresh(tasks, now)
-        beginning = [task for task in tasks if self._must_resume(task, now)]
-        going = [task for task in tasks if task not in beginning]
+        going: list[Task] = []
+        beginning: list[Task] = []
+        for task in tasks:
+            (beginning if self._must_resume(task, now) else going).append(task)
+        fresh: list[Task] = []
         for task in beginning:
-            going += self._apply_alone(task, None, now)
-        self._send(going)
+            if self._course(task, now).begins_plainly:
+                fresh.append(task)
+            else:
+                going += self._apply_alone(task, None, now)
+        self._send([*going, *self._begin(fresh, now)])
         return True
+
+    def _begin(self, tasks: Sequence[Task], now: datetime) -> list[Task]:
+        """Begin the first step of each, and write that at once for all."""
+        for task in tasks:
+            self._course(task, now).resume()
+            self._let_go_or_keep(task, now)
+        with transaction.atomic():
+            lost = claims.checkpoint(tasks, self.owner)
+        return [task for task in tasks if task.pk not in lost]
 
     def _must_resume(self, task: Task, now: datetime) -> bool:
         is_running = task.state == Task.State.RUNNING

@@ -173,7 +173,7 @@ def test_each_complete_backup_says_why_it_is_there(db: None) -> None:
             ("M", {}, "Manual 2 of 4"),
             ("P", {}, "Publish 1 of 2"),
             ("M", {"original": one}, "BYO Master Image"),
-            ("D", {}, "After session"),
+            ("D", {}, "After session 1 of 3"),
         ]
     ):
         at = NOW - (n + 1) * DAY
