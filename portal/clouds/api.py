@@ -179,7 +179,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Copy:
-    """A backup of a server at the cloud. ``id`` is what later verbs want."""
+    """A backup of a server or a volume at the cloud. ``id`` is what later verbs want."""
 
     id: str
     name: str

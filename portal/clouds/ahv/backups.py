@@ -114,8 +114,14 @@ def ensure(
     if made := order.among(snapshots):
         return _settled(cluster, domains, thing, order, made)
     newest = max(snapshots, key=lambda each: each.created_at, default=None)
-    if newest is None or newest.missing or not newest.holds(thing.uuid):
-        protect(cluster, domains, thing, order.domain, mark)
+    if newest is not None and newest.holds(thing.uuid) and not newest.missing:
+        try:
+            return order.waiting(domains.take(order.domain, order.retention))
+        except SignInRefused:
+            raise
+        except CloudRefused:
+            pass  # it may be because it is not protected any more
+    protect(cluster, domains, thing, order.domain, mark)
     return order.waiting(domains.take(order.domain, order.retention))
 
 

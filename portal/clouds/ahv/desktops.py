@@ -28,6 +28,8 @@ from portal.clouds.api import CloudBusy, CloudRefused, Mark, Operation, PowerSta
 
 UNDO, UNDONE = "undo", "undone"
 DISK, NAME, DESCRIPTION = "standby:disk ", "standby:name ", "standby:description "
+# How many disks are listed: of a list cut short, the rest would pass for replaced.
+COUNT = "standby:disks "
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Notebook:
     def lines(self, mark: Mark) -> list[str]:
         return [
             mark.text(),
+            f"{COUNT}{len(self.disks)}",
             *(f"{DISK}{disk}" for disk in sorted(self.disks)),
             f"{NAME}{json.dumps(self.name)}",
             f"{DESCRIPTION}{json.dumps(self.description)}",
@@ -48,6 +51,7 @@ class Notebook:
 
     @classmethod
     def read(cls, lines: Iterable[str]) -> Notebook:
+        """Read it back; refused when the cluster did not keep all of it."""
         every = list(lines)
         told = {
             head: json.loads(line.removeprefix(head))
@@ -55,8 +59,12 @@ class Notebook:
             for line in every
             if line.startswith(head)
         }
-        disks = (line.removeprefix(DISK) for line in every if line.startswith(DISK))
-        return cls(frozenset(disks), told.get(NAME, ""), told.get(DESCRIPTION, ""))
+        disks = frozenset(line.removeprefix(DISK) for line in every if line.startswith(DISK))
+        if f"{COUNT}{len(disks)}" not in every:
+            raise CloudRefused(
+                "The cluster did not keep the note of the disks, so nothing is replaced."
+            )
+        return cls(disks, told.get(NAME, ""), told.get(DESCRIPTION, ""))
 
 
 def _called(which: str, token: str) -> str:
@@ -129,8 +137,9 @@ class Desktops:
         if waiting := backups.ensure_none(self.domains, Order.undo(token, mark)):
             return waiting
         for which in (UNDONE, UNDO):
-            if self._notebook(which, token) is not None:
-                self.domains.delete(_called(which, token))
+            found = self.domains.find(_called(which, token))
+            if found is not None and not found.is_leaving:
+                self.domains.delete(found.name)
         return None
 
     def _now(
@@ -198,10 +207,6 @@ class Desktops:
         kept = self._notebook(which, token)
         if kept is None:
             raise CloudBusy(f"The protection domain {_called(which, token)} does not show yet.")
-        if kept.disks != note.disks:
-            raise CloudRefused(
-                "The cluster did not keep the note of the disks, so nothing is replaced."
-            )
         return kept
 
 

@@ -134,8 +134,8 @@ def domain(item: Mapping[str, Any]) -> Domain:
 def pending(body: Any) -> list[Pending]:
     """Read ``oob_schedules``: a bare array of ``{pd_name, schedule_map: {id: schedule}}``."""
     found = []
-    for entry in body if isinstance(body, list) else []:
-        for key, schedule in obj(obj(entry).get("schedule_map") or {}).items():
+    for entry in map(obj, body if isinstance(body, list) else []):
+        for key, schedule in obj(entry.get("schedule_map") or {}).items():
             spec = obj(schedule)
             found.append(Pending(str(key), number(spec, "snapshot_retention_time_secs")))
     return found

@@ -64,6 +64,11 @@ def _aside_name(token: str) -> str:
     return f"{PREFIX}undo-{token}"
 
 
+def _is_in_place(group: Group) -> bool:
+    """Whether a group has a name for people, be it another than it was given here."""
+    return not group.name.startswith(NEW)
+
+
 def volume_of(group: Group) -> Volume:
     """Return a group as a volume, under the name it has for people."""
     note = _aside(group)
@@ -72,7 +77,7 @@ def volume_of(group: Group) -> Volume:
 
 def listed(groups: Sequence[Group]) -> list[Volume]:
     """The groups that belong to somebody; of a restore under way, one of the two."""
-    in_place = {group.uuid for group in groups if not group.name.startswith(NEW)}
+    in_place = {group.uuid for group in groups if _is_in_place(group)}
     return [
         volume_of(group)
         for group in groups
@@ -128,7 +133,7 @@ class Volumes:
         if not note.new:
             return self._make(old, copy_id, token, tasks)
         new = self.cluster.group(note.new)
-        if new.name != note.name:
+        if not _is_in_place(new):
             text = _described(old, None)
             return self.cluster.change_group(new.uuid, note.name, text, "Putting it in place")
         self._join(new, mark)
@@ -191,7 +196,7 @@ class Volumes:
         if new is not None:
             self._require_free(new)
             self._leave(new, mark)
-            if not new.name.startswith(NEW):
+            if _is_in_place(new):
                 name, text = f"{_new_prefix(note.token)}{note.name}", plain(new.description)
                 return self.cluster.change_group(new.uuid, name, text, "Taking it out of place")
         former = Note(note.token)
@@ -208,7 +213,7 @@ class Volumes:
         if old is None or note is None or note.token != token:
             return self._sweep(token, tasks, awaits=False)
         new = self.cluster.find_group(note.new) if note.new else None
-        if new is not None and new.name == note.name:
+        if new is not None and _is_in_place(new):
             self._require_free(old, note.name)
             self._leave(old, mark)
             return self.cluster.delete_group(old.uuid)
