@@ -33,6 +33,7 @@ from portal.models import (
     User,
 )
 from portal.services import cloud_accounts, machines, people, tenancy
+from reporting import demo_volumes
 
 Say = Callable[[str], None]
 
@@ -132,13 +133,19 @@ def load(lab: Lab, say: Say) -> None:
     _cloud_accounts(radiology.organization.customer, lab, say)
     lab.set_scale(LAB_SCALE)
     try:
-        _look_at_clouds(say)
+        # First: the inventory brings volumes to the account that lives there.
         _place(radiology, next(iter(lab.endpoints)), "")
         _place(research, CLOUD_ACCOUNTS[AZURE], AZURE_REGION)
+        _look_at_clouds(say)
         for account in (radiology, research):
             _assign(account, say)
+            demo_volumes.schedule(_actor(BACKUP_PEOPLE[account.name]), account)
         for wanted in ROUNDS:
-            _back_up((radiology, research), wanted, say)
+            begun = _back_up((radiology, research), wanted)
+            for account in (radiology, research):
+                begun += demo_volumes.back_up(_actor(BACKUP_PEOPLE[account.name]), account)
+            if begun:
+                _run(f"Backing up {begun} servers and volumes", say)
     finally:
         lab.set_scale(1.0)
 
@@ -245,7 +252,8 @@ def _look_at_clouds(say: Say) -> None:
         is_known = cloud_account.health == CloudAccount.Health.REACHABLE
         if not is_known and not busy.filter(kind="test_cloud_account").exists():
             cloud_accounts.check_connection(_actor(CLOUD_PERSON), cloud_account)
-        if cloud_account.synced_at is None and not busy.filter(kind="sync_inventory").exists():
+        is_fresh = cloud_account.synced_at and not demo_volumes.are_lacking(cloud_account)
+        if not is_fresh and not busy.filter(kind="sync_inventory").exists():
             cloud_accounts.synchronise(_actor(CLOUD_PERSON), cloud_account)
     _run("Testing connections, synchronising inventories", say)
 
@@ -253,7 +261,7 @@ def _look_at_clouds(say: Say) -> None:
 def _assign(account: Account, say: Say) -> None:
     """Assign the demo's machines, unless a person has already assigned any."""
     account.refresh_from_db()
-    if account.resources.exists():
+    if account.resources.filter(kind__in=machines.SERVER_KINDS).exists():
         return
     for server in DiscoveredServer.objects.filter(
         cloud_account=account.cloud_account, name__in=MACHINES
@@ -261,14 +269,15 @@ def _assign(account: Account, say: Say) -> None:
         machines.assign_machine(
             _actor(CLOUD_PERSON), account, server=server, kind=MACHINES[server.name]
         )
-    say(f"{account}: {account.resources.count()} machines assigned.")
+    volumes = account.resources.volumes().count()
+    say(f"{account}: {account.resources.count() - volumes} machines assigned, {volumes} volumes.")
     for resource in account.resources.filter(name__in=NIGHTLY):
         wanted = policies.Wanted(True, NIGHTLY[resource.name], account.time_zone, 7, 10)
         policies.save_policy(_actor(BACKUP_PEOPLE[account.name]), resource, wanted)
 
 
-def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...], say: Say) -> None:
-    """Make the backups of one round that were never made before."""
+def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...]) -> int:
+    """Request the backups of one round that were never made before; return how many."""
     begun = 0
     for backup in wanted:
         resource = Resource.objects.filter(account__in=accounts, name=backup.machine).first()
@@ -285,8 +294,7 @@ def _back_up(accounts: tuple[Account, ...], wanted: tuple[Wanted, ...], say: Say
             keep_running=backup.keep_running,
         )
         begun += 1
-    if begun:
-        _run(f"Backing up {begun} servers", say)
+    return begun
 
 
 def _run(doing: str, say: Say) -> None:

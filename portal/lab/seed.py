@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.lab.prism import PrismCluster
-from portal.lab.prism.model import GIB, Container, Host, Network, RemoteSite, new_uuid
+from portal.lab.prism.domains import enlist
+from portal.lab.prism.model import (
+    GIB,
+    Container,
+    Host,
+    Member,
+    Network,
+    ProtectionDomain,
+    RemoteSite,
+    new_uuid,
+)
+from portal.lab.prism.protection import GROUP
 
 if TYPE_CHECKING:
     from portal.lab.lab import Lab
@@ -74,11 +85,14 @@ PRODUCTION = (
     ("radiology-pacs-prod-02", "on", 4, 16, 80),
     ("radiology-pacs-prod-03", "off", 4, 16, 80),
 )
+# name, user, power
 DESKTOPS = (
-    ("pd-0388", "sofia.lindqvist"),
-    ("pd-0402", "kwame.osei"),
-    ("pd-0417", "michael.okafor"),
-    ("pd-0431", "priya.raman"),
+    ("pd-0388", "sofia.lindqvist", "on"),
+    ("pd-0402", "kwame.osei", "off"),
+    ("pd-0417", "michael.okafor", "on"),
+    ("pd-0431", "priya.raman", "off"),
+    # Of nobody yet.
+    ("pd-0446", "", "off"),
 )
 PROFILES = (
     ("EP-s.lindqvist", "sofia.lindqvist"),
@@ -92,6 +106,10 @@ DRIVES = (
     ("PDR-m.okafor", "michael.okafor"),
     ("PDR-a.nwosu", "amara.nwosu"),
 )
+# Who is in a session holds both, at this machine.
+IN_SESSION = {"sofia.lindqvist": "pd-0388"}
+# What another product protects already; Standby must say so and leave it alone.
+FOREIGN_DOMAIN, FOREIGN = "gold-nightly", "EP-p.raman"
 PROFILE_GIB, DRIVE_GIB, DESKTOP_GIB = 30, 50, 60
 
 
@@ -105,16 +123,28 @@ def fill_demo(lab: Lab) -> None:
                 name, power=power, vcpus=vcpus, memory_mb=memory * 1024, size_bytes=disk * GIB,
                 description=description,
             )  # fmt: skip
-    for name, user in DESKTOPS:
+    for name, user, power in DESKTOPS:
         london.add_vm(
-            name, vcpus=2, memory_mb=8192, size_bytes=DESKTOP_GIB * GIB,
+            name, power=power, vcpus=2, memory_mb=8192, size_bytes=DESKTOP_GIB * GIB,
             description=_assigned("persistent-desktop", user),
         )  # fmt: skip
+    _fill_groups(london)
+    _fill_azure(lab)
+
+
+def _fill_groups(london: PrismCluster) -> None:
+    uuids = {vm.name: vm.uuid for vm in london.vms.values()}
     groups = [(name, "enterprise-profile", user, PROFILE_GIB) for name, user in PROFILES]
     groups += [(name, "personal-drive", user, DRIVE_GIB) for name, user in DRIVES]
     for name, kind, user, size in groups:
-        london.add_volume_group(name, size_bytes=size * GIB, description=_assigned(kind, user))
-    _fill_azure(lab)
+        held_by = uuids.get(IN_SESSION.get(user, ""))
+        group = london.add_volume_group(
+            name, size_bytes=size * GIB, description=_assigned(kind, user), attached_to=held_by
+        )
+        if name == FOREIGN:
+            domain = ProtectionDomain(FOREIGN_DOMAIN)
+            london.protection_domains[domain.name] = domain
+            enlist(london, domain, [Member(GROUP, group.uuid, group.name, group.name)])
 
 
 # name, power, size, disk in GB
@@ -125,10 +155,11 @@ AZURE_SERVERS = (
 )
 AZURE_PRODUCTION = ("research-vdi-prod-01", "research-vdi-prod-02")
 AZURE_DESKTOPS = (
-    ("pd-1102", "ines.moreau"),
-    ("pd-1103", "jonas.weber"),
-    ("pd-1107", "aiko.tanaka"),
+    ("pd-1102", "ines.moreau", "running"),
+    ("pd-1103", "jonas.weber", "deallocated"),
+    ("pd-1107", "aiko.tanaka", "running"),
 )
+AZURE_IN_SESSION = {"PDR-i.moreau": "pd-1102"}
 AZURE_VOLUMES = (
     ("EP-i.moreau", "enterprise-profile", "ines.moreau", 30),
     ("EP-j.weber", "enterprise-profile", "jonas.weber", 30),
@@ -145,10 +176,13 @@ def _fill_azure(lab: Lab) -> None:
         lab.azure.add_vm(name, power=power, size=vm_size, size_gb=disk)
     for name in AZURE_PRODUCTION:
         lab.azure.add_vm(name, size_gb=128, tags={"frame-kind": "production"})
-    for name, user in AZURE_DESKTOPS:
-        lab.azure.add_vm(name, size_gb=64, tags=_tags("persistent-desktop", user))
+    ids = {}
+    for name, user, power in AZURE_DESKTOPS:
+        tags = _tags("persistent-desktop", user)
+        ids[name] = lab.azure.add_vm(name, power=power, size_gb=64, tags=tags).id
     for name, kind, user, size in AZURE_VOLUMES:
-        lab.azure.add_disk(name, size_gb=size, tags=_tags(kind, user))
+        held_by = ids.get(AZURE_IN_SESSION.get(name, ""), "")
+        lab.azure.add_disk(name, size_gb=size, tags=_tags(kind, user), attached_to=held_by)
 
 
 def _tags(kind: str, user: str) -> dict[str, str]:
@@ -157,4 +191,5 @@ def _tags(kind: str, user: str) -> dict[str, str]:
 
 def _assigned(kind: str, user: str) -> str:
     """The line by which the desktop platform says what a thing is and whose."""
-    return f"frame: kind={kind} user={user}@meridian.example"
+    whose = f" user={user}@meridian.example" if user else ""
+    return f"frame: kind={kind}{whose}"
