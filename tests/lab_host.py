@@ -24,7 +24,14 @@ def main(desktops: int, delay: float, operation_seconds: float) -> None:
     lab = Lab.empty()
     cluster = lab.clusters[LONDON]
     cluster.timing.domain_snapshot_seconds = operation_seconds
-    made = [cluster.add_vm(f"pd-{number:04}", power="off") for number in range(desktops)]
+    made = [
+        cluster.add_vm(
+            f"pd-{number:04}",
+            power="off",
+            description=f"frame: kind=persistent-desktop user=user-{number}",
+        )
+        for number in range(desktops)
+    ]
     with tempfile.TemporaryDirectory() as folder, LabServer(lab, directory=Path(folder)) as server:
         if delay:
             lab.faults.add(Fault("slow", delay=delay, count=ALWAYS))
