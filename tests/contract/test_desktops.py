@@ -10,9 +10,11 @@ import pytest
 from portal.clouds.api import Cloud, CloudRefused, Copy, NotFound, Operation
 from portal.lab import Fault
 from tests.contract.carrying import MARK, carry, connected, insist, let_pass
-from tests.contract.sites import EXTREMES, Site
+from tests.contract.sites import Site
 
 OLD, NEW = ["system, monday"], ["system, friday"]
+# At Azure a desktop is a server like others, whose troubles are tried elsewhere.
+PRISM_EXTREMES = ("ahv", "ahv with both habits")
 
 
 @dataclass
@@ -213,7 +215,7 @@ HOLDS = {"restore": OLD, "drop": OLD}
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("_site", EXTREMES, indirect=True)
+@pytest.mark.parametrize("_site", PRISM_EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
