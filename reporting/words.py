@@ -12,9 +12,13 @@ TASK_KINDS = {
     "publish_sandbox": "Publish",
     "publish_joined_sandbox": "Publish",
     "protect_master_image": "Master image",
+    "create_volume_backup": "Backup",
+    "restore_volume_backup": "Restore",
+    "delete_volume_backup": "Delete",
+    "backup_volumes": "Backup of many volumes",
 }
 
-# What it takes to start such a task, and so to retry one. Others: the right to manage tasks.
+# What it takes to start such a task, and so to stop or retry it. Others: to manage tasks.
 RIGHT_TO_START = {
     "create_backup": Permission.BACK_UP_SERVERS,
     "restore_backup": Permission.RESTORE_SERVERS,
@@ -22,11 +26,20 @@ RIGHT_TO_START = {
     "publish_sandbox": Permission.BACK_UP_SERVERS,
     "publish_joined_sandbox": Permission.BACK_UP_SERVERS,
     "protect_master_image": Permission.BACK_UP_SERVERS,
+    "create_volume_backup": Permission.PROTECT_VOLUMES,
+    "restore_volume_backup": Permission.PROTECT_VOLUMES,
+    "delete_volume_backup": Permission.PROTECT_VOLUMES,
+    "backup_volumes": Permission.PROTECT_VOLUMES,
 }
 
 _BEFORE_PUBLISH = (
     "If the Sandbox is running, it is powered off while it is cloned, and powered on again "
     "afterwards. It is in maintenance mode until the task ends."
+)
+
+_WHILE_IN_USE = (
+    "What is in use meanwhile stays in use, and is backed up crash-consistent: as after a power "
+    "cut."
 )
 
 # What a person must know before the task is started again.
@@ -43,6 +56,13 @@ BEFORE_RETRY = {
     "publish_sandbox": _BEFORE_PUBLISH,
     "publish_joined_sandbox": _BEFORE_PUBLISH,
     "protect_master_image": "The server is not touched.",
+    "create_volume_backup": _WHILE_IN_USE,
+    "restore_volume_backup": (
+        "Everything written to the volume since this backup was taken is lost. A desktop is "
+        "powered off meanwhile, and returns to the power state it has now."
+    ),
+    "delete_volume_backup": "The backup and everything of it at the cloud is removed for good.",
+    "backup_volumes": f"All others are left alone. {_WHILE_IN_USE}",
 }
 
 _AFTER_PUBLISH = (
@@ -66,11 +86,33 @@ AFTER_CANCEL = {
     "protect_master_image": (
         "The incomplete copy is removed. The backup it was made of is not affected."
     ),
+    "create_volume_backup": (
+        "The incomplete backup is removed. No backup is created. The volume and its existing "
+        "backups are not affected."
+    ),
+    "restore_volume_backup": (
+        "The volume gets its former content back, and a desktop returns to its former power "
+        "state. The backup is not affected."
+    ),
+    "delete_volume_backup": "The backup stays.",
+    "backup_volumes": (
+        "Backups that wait do not begin, and those under way stop: of them nothing is left. "
+        "Those that are done stay."
+    ),
+}
+
+# Why a volume was left out of a backup of many, by what the task remembers.
+SKIPPED = {
+    "busy": "busy with another task",
+    "full": "at their number of manual backups",
+    "missing": "no longer at the cloud",
 }
 
 ACTION_GROUPS = {
     "backup": "Backups",
     "backup_policy": "Backup settings",
+    "volumes": "Backups of many volumes",
+    "volume_policy": "Volume backup settings",
     "sandbox": "Publish",
     "task": "Tasks",
     "machine": "Machines",
@@ -115,6 +157,8 @@ ACTIONS = {
     "user.sign_in": "Sign in",
     "user.signed_in": "Sign in",
     "user.signed_out": "Sign out",
+    "volume_policy.edit": "Change volume backup settings",
+    "volumes.backup": "Back up many volumes",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -11,9 +13,12 @@ from django.utils import timezone
 from portal.audit import SYSTEM, Actor, record
 from portal.models import AuditEntry, User
 from reporting.words import ACTION_GROUPS, ACTIONS, action_label
+from tests.addresses import APPS
 from tests.factories import AuditEntryFactory, TaskFactory
 from tests.people import World
 from tests.reporting.pages import HTMX, SignIn, count_queries, text_of, url
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_an_entry_says_who_what_target_result_and_from_where(
@@ -144,6 +149,17 @@ def test_every_action_has_words_and_stands_in_a_group() -> None:
     assert {action.partition(".")[0] for action in ACTIONS} <= set(ACTION_GROUPS)
     assert action_label("backup.create") == "Create backup"
     assert action_label("volume.detach_user") == "Detach user volume"
+
+
+def test_every_action_that_is_recorded_has_words() -> None:
+    recorded = {
+        action
+        for app in APPS
+        for file in (ROOT / app).rglob("*.py")
+        for action in re.findall(r'\brecord\(\s*\w+,\s*"([a-z_.]+)"', file.read_text())
+    }
+    assert {"volumes.backup", "volume_policy.edit"} <= recorded
+    assert recorded <= set(ACTIONS)
 
 
 def test_administrators_also_see_what_belongs_to_no_account(
