@@ -89,6 +89,8 @@ def start(
         created_at=now,
         next_wake_at=now,
         deadline_at=now + workflow.deadline,
+        # The widget shows the parent alone.
+        acknowledged_at=now if parent else None,
     )
     try:
         with transaction.atomic():
