@@ -32,6 +32,8 @@ MOST_TOLD = 20
 LONGEST_TASK = timedelta(days=3)
 # Azure renames nothing: a restored volume is called so there, and here as it was before.
 OURS = "standby-"
+# What `fill_account` makes is at no cloud: no inventory has it, and none takes it away.
+FILLED = "filled:"
 _keeping: list[Callable[[QuerySet[Resource]], QuerySet[Resource]]] = []
 
 
@@ -100,6 +102,7 @@ def adopt(
 def _rows(cloud_account: CloudAccount) -> tuple[list[Row], set[str]]:
     """Our volumes there, and the ids of the machines that people have assigned."""
     resources = Resource.objects.filter(cloud_account=cloud_account)
+    resources = resources.exclude(external_id__startswith=FILLED)
     volumes = resources.filter(kind__in=Resource.VOLUME_KINDS).values_list(
         "pk", "account", "kind", "external_id", "is_missing", *Facts._fields
     )

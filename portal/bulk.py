@@ -64,6 +64,11 @@ def uuid_from(*parts: Any) -> Expression:
     return _AsUuid(MD5(Concat(*parts, output_field=models.TextField())))
 
 
+def uuid_of(digits: Any) -> Expression:
+    """An id of thirty-two hexadecimal digits."""
+    return _AsUuid(digits)
+
+
 def among(ids: Sequence[UUID]) -> RawSQL:
     """Ids for ``pk__in=`` as one parameter; thousands of them take long to put together."""
     if connection.vendor == "postgresql":
