@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q, QuerySet
 
 PAGE_LENGTH = 25
@@ -52,7 +52,9 @@ class Page(Generic[Row]):
     next: str
 
 
-def page_of(rows: QuerySet[Row], order: Order, query: Mapping[str, str]) -> Page[Row]:
+def page_of(
+    rows: QuerySet[Row], order: Order, query: Mapping[str, str], length: int = PAGE_LENGTH
+) -> Page[Row]:
     """Return the page that ``after`` or ``before`` (cursors) in the query asks for, else the first.
 
     A cursor that nobody gave out counts as none.
@@ -63,8 +65,8 @@ def page_of(rows: QuerySet[Row], order: Order, query: Mapping[str, str]) -> Page
     if cursor := back or onward:
         rows = rows.filter(_beyond(order.field, cursor, is_descending=is_descending))
     sign = "-" if is_descending else ""
-    found = list(rows.order_by(f"{sign}{order.field}", f"{sign}pk")[: PAGE_LENGTH + 1])
-    is_more, found = len(found) > PAGE_LENGTH, found[:PAGE_LENGTH]
+    found = list(rows.order_by(f"{sign}{order.field}", f"{sign}pk")[: length + 1])
+    is_more, found = len(found) > length, found[:length]
     if back:
         found.reverse()
     has_previous, has_next = (is_more, True) if back else (bool(onward), is_more)
@@ -74,6 +76,25 @@ def page_of(rows: QuerySet[Row], order: Order, query: Mapping[str, str]) -> Page
         _encode(order, found[0]) if found and has_previous else "",
         _encode(order, found[-1]) if found and has_next else "",
     )
+
+
+def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> dict[str, str]:
+    """Count several sets at once, each as `capped_count` would, by one query."""
+    parts: list[str] = []
+    params: list[Any] = []
+    for rows in sets.values():
+        chosen = rows.order_by().values("pk")[: cap + 1]
+        sql, given = chosen.query.sql_with_params()
+        # Compiled by the ORM; every value travels apart.
+        parts.append(f"(SELECT COUNT(*) FROM ({sql}) counted)")  # noqa: S608
+        params += given
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", params)
+        numbers = cursor.fetchone()
+    return {
+        name: f"{cap:,}+" if number > cap else f"{number:,}"
+        for name, number in zip(sets, numbers, strict=True)
+    }
 
 
 def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> str:

@@ -12,6 +12,7 @@ handler500 = "portal.error_pages.server_error"
 urlpatterns = [
     path("", include("portal.views.urls")),
     path("", include("backups.urls")),
+    path("", include("volumes.urls")),
     path("", include("reporting.urls")),
     # An address is who somebody is to those who grant roles by it; nobody changes their own.
     re_path(r"^sign-in/(?:email|confirm-email|login/code)/", not_offered),

@@ -10,4 +10,4 @@ class VolumesConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the workflows known, and what the clock starts."""
-        from volumes import scheduler, workflows  # noqa: F401  # register
+        from volumes import live, scheduler, workflows  # noqa: F401  # register

@@ -1,0 +1,131 @@
+"""What the Volumes tab shows: the volumes that match, how many there are of each sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from uuid import UUID
+
+from django.http import QueryDict
+from django.utils.safestring import SafeString
+
+from backups.models import Backup
+from portal.models import Account, Resource, Task
+from portal.paging import Order, Page, capped_counts, page_of
+from portal.uuids import as_uuid
+from volumes.cells import last_backup, state_of
+from volumes.selection import STATUSES, Selection
+
+SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
+PAGE_LENGTH = 50
+KINDS = tuple(Resource.Kind(kind) for kind in Resource.VOLUME_KINDS)
+# The word for what is counted, by facet; "" is all.
+FACETS = {"": "All", "failed": "Failed", "none": "Not backed up", "running": "In progress"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One volume with what its line shows; the cells are markup made once, here or by a poll."""
+
+    volume: Resource
+    task: Task | None
+    failure: Backup | None
+
+    @property
+    def last(self) -> SafeString:
+        return last_backup(self.volume, self.task, self.failure)
+
+    @property
+    def state(self) -> SafeString:
+        return state_of(self.volume, self.task)
+
+
+def rows_of(volumes: Iterable[Resource]) -> list[Row]:
+    """Volumes with the tasks on them and their failures, in two queries whatever their number."""
+    found = list(volumes)
+    active = Task.objects.active().filter(resource__in=found, is_exclusive=True)
+    tasks = {task.resource_id: task for task in active}
+    failed = [each.last_backup_id for each in found if each.last_backup_status in _TOLD]
+    failures = Backup.objects.select_related("task").in_bulk(failed) if failed else {}
+    return [
+        Row(each, tasks.get(each.pk), failures.get(_known(each.last_backup_id))) for each in found
+    ]
+
+
+_TOLD = (Backup.Status.FAILED, Backup.Status.MISSED)
+
+
+def _known(pk: UUID | None) -> UUID:
+    return pk or UUID(int=0)
+
+
+class VolumeList:
+    """The tab of one account, as a query narrows, orders and pages it."""
+
+    def __init__(self, account: Account, query: QueryDict) -> None:
+        self.account = account
+        self.query = query
+        kind = query.get("kind", "")
+        status = query.get("status", "")
+        self.selection = Selection(
+            q=query.get("q", "").replace("\x00", "").strip()[:200],
+            status=status if status in STATUSES else "",
+            kinds=(kind,) if kind in KINDS else (),
+        )
+        self.order = Order.parse(query.get("sort", ""), SORTS, "sort_name")
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.selection.kinds), "")
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """What the filter by type offers."""
+        return [(kind.value, str(kind.label)) for kind in KINDS]
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.selection.q or self.selection.status or self.selection.kinds)
+
+    @cached_property
+    def page(self) -> Page[Resource]:
+        volumes = self.selection.rows(self.account).select_related("account")
+        return page_of(volumes, self.order, self.query, PAGE_LENGTH)
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        return rows_of(self.page.rows)
+
+    @cached_property
+    def counts(self) -> dict[str, str]:
+        """How many each facet has, within the search and the type chosen; by one query."""
+        sets = {name: replace(self.selection, status=name).rows(self.account) for name in FACETS}
+        return capped_counts(sets)
+
+    @property
+    def facets(self) -> list[tuple[str, str, str]]:
+        """Name, word and number of each."""
+        return [(name, word, self.counts[name]) for name, word in FACETS.items()]
+
+    @property
+    def total(self) -> str:
+        """How many match."""
+        return self.counts[self.selection.status]
+
+
+def heads_of(account: Account) -> list[tuple[str, str]]:
+    """How many volumes of each kind there are, and the plural of its name; by one query."""
+    sets = {str(kind.value): account.resources.volumes().filter(kind=kind) for kind in KINDS}
+    counts = capped_counts(sets)
+    return [
+        (counts[kind.value], f"{kind.label}{'' if counts[kind.value] == '1' else 's'}")
+        for kind in KINDS
+    ]
+
+
+def volumes_named(account: Account, keys: Iterable[str]) -> list[Resource]:
+    """Volumes of the account by what a browser sent as their ids; others are left out."""
+    wanted = [pk for pk in map(as_uuid, keys) if pk]
+    volumes = account.resources.volumes().filter(pk__in=wanted)
+    return list(volumes.select_related("account"))
