@@ -56,10 +56,12 @@ def start_backups(parent: Task, ids: Sequence[UUID], now: datetime) -> Begun:
     )
 
 
-def _with_room(parent: Task, volumes: QuerySet[Resource]) -> QuerySet[Resource]:
+def _with_room(parent: Task | None, volumes: QuerySet[Resource]) -> QuerySet[Resource]:
     """Those that hold fewer manual backups than may be kept (R069), or have theirs by now."""
     held = Backup.objects.filter(resource=OuterRef("pk")).held_manually()
-    count = held.exclude(task__parent=parent).order_by().values("resource").annotate(n=Count("pk"))
+    if parent:
+        held = held.exclude(task__parent=parent)
+    count = held.order_by().values("resource").annotate(n=Count("pk"))
     policies = VolumePolicy.objects.filter(account=OuterRef("account"), kind=OuterRef("kind"))
     default = VolumePolicy._meta.get_field("keep_manual").get_default()
     return volumes.annotate(
@@ -111,3 +113,30 @@ def _backup(parent: Task, child: Any, now: datetime) -> dict[str, Any]:
         "site": F("account__site"),
         "due_at": datetime.fromisoformat(due) if due else None,
     }
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What would become of volumes if their backup was asked for now."""
+
+    total: int
+    missing: int
+    full: int
+    busy: int
+
+    @property
+    def skipped(self) -> int:
+        return self.missing + self.full + self.busy
+
+
+def outlook(volumes: QuerySet[Resource]) -> Outlook:
+    """Count those that would be left out, each by the first reason that holds."""
+    total = volumes.count()
+    there = volumes.filter(is_missing=False)
+    found = there.count()
+    roomy = _with_room(None, there)
+    has_room = roomy.count()
+    active = Task.objects.active().filter(resource=OuterRef("pk"), is_exclusive=True)
+    return Outlook(
+        total, total - found, found - has_room, busy=roomy.filter(Exists(active)).count()
+    )
