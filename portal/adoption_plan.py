@@ -130,9 +130,11 @@ def _settle_users(made: Plan, busy: Collection[UUID]) -> dict[Key, UUID]:
             break
         fixed |= collide
     for pk, (row, thing) in made.kept.items():
-        if pk in fixed - unchanged:
+        if pk in fixed and pk not in unchanged:
             made.second.append((row.account, thing))
         user = row.facts.user_name if pk in fixed else _user(row, thing)
+        if user == thing.facts.user_name:
+            continue
         made.kept[pk] = row, thing._replace(facts=thing.facts._replace(user_name=user))
     return holders
 
