@@ -74,7 +74,7 @@ def volume_backup_create(request: Request) -> HttpResponse:
     except Refused as refusal:
         context |= {"refusal": refusal, "is_at_limit": isinstance(refusal, LimitReached)}
         return _dialog(request, context, status=422)
-    return done(request, said, context["back"])
+    return done(request, said, str(context["back"]))
 
 
 def _start(request: Request, chosen: Chosen, name: str) -> SafeString:
@@ -145,9 +145,8 @@ def volume_backup_all(request: Request) -> HttpResponse:
     if form.is_valid():
         chosen = Chosen(Selection(kinds=tuple(form.cleaned_data["kinds"])), [], is_all=True)
         try:
-            return done(
-                request, _start(request, chosen, form.cleaned_data["name"]), context["back"]
-            )
+            said = _start(request, chosen, form.cleaned_data["name"])
+            return done(request, said, back)
         except Refused as refusal:
             form.refuse(refusal)
     return render_dialog(request, template, context, status=422)
