@@ -83,10 +83,11 @@ class Shell:
 
     @cached_property
     def active_task_count(self) -> int:
-        """Tasks of the account that have not ended; COUNT_CAP + 1 stands for any more."""
+        """What was asked for and has not ended; COUNT_CAP + 1 stands for any more."""
         if self.account is None:
             return 0
-        return Task.objects.filter(account=self.account).active()[: COUNT_CAP + 1].count()
+        asked_for = Task.objects.filter(account=self.account).on_top()
+        return asked_for.active()[: COUNT_CAP + 1].count()
 
     @cached_property
     def unread_notification_count(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from portal.engine.workflow import Step
@@ -86,11 +87,15 @@ def _planned(task: Task) -> Iterable[tuple[bool, Step]]:
 
 @dataclass(frozen=True)
 class Queue:
-    """Why a queued task waits: its cloud account's limit, and what is before it."""
+    """Why a queued task waits: its cloud account's limit, and what is before it.
+
+    ``beside`` were requested in the same moment, as those of one backup of many are.
+    """
 
     limit: int
     under_way: int
     ahead: int
+    beside: int
 
     @property
     def is_full(self) -> bool:
@@ -105,9 +110,12 @@ def queue_of(task: Task) -> Queue | None:
     if task.state != State.QUEUED or task.cloud_account is None:
         return None
     there = Task.objects.filter(cloud_account=task.cloud_account)
-    own = there.filter(account=task.account, state=State.QUEUED, created_at__lt=task.created_at)
+    own = there.filter(account=task.account, state=State.QUEUED, created_at__lte=task.created_at)
+    is_before = Q(created_at__lt=task.created_at)
+    number = own.aggregate(all=Count("pk"), ahead=Count("pk", filter=is_before))
     return Queue(
         limit=task.cloud_account.max_tasks,
         under_way=there.filter(state__in=Task.STARTED).count(),
-        ahead=own.count(),
+        ahead=number["ahead"],
+        beside=max(0, number["all"] - number["ahead"] - 1),
     )

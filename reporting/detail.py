@@ -12,6 +12,7 @@ from portal.access import Permission, Request
 from portal.models import Task
 from reporting import services
 from reporting.course import lines_of, queue_of
+from reporting.standing import standing_of
 from reporting.words import kind_label
 
 
@@ -23,8 +24,8 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
     manages = Permission.MANAGE_TASKS in request.permissions
     may_start = services.permission_for(task) in request.permissions
     offered = {
-        "cancel": manages and services.may_cancel(task),
-        "retry": manages and may_start and services.may_retry(task),
+        "cancel": may_start and services.may_cancel(task),
+        "retry": may_start and services.may_retry(task),
         "acknowledge": manages and not task.is_active and task.acknowledged_at is None,
     }
     keys = [request.account.pk, task.pk]
@@ -63,6 +64,7 @@ def _facts(task: Task) -> dict[str, Any]:
     will_look = task.is_active and task.state != Task.State.QUEUED
     return {
         "task": task,
+        "standing": standing_of(task),
         "kind": kind_label(task.kind),
         "lines": lines_of(task),
         "queue": queue_of(task),

@@ -53,29 +53,40 @@ class TaskFilterForm(FilterForm):
     show = forms.ChoiceField(label="Status", choices=STATES, required=False)
     kind = forms.ChoiceField(label="Task type", choices=kind_choices, required=False)
 
+    def __init__(self, data: Any, *, account: Account) -> None:
+        super().__init__(data)
+        self._account = account
+
     def condition(self) -> Q:
-        """What a task must be to be listed."""
-        wanted = Q()
+        """What a task must be to be listed: what was asked for, or what has this whole id."""
+        text = self.chosen("q")
+        pk = as_uuid(text)
+        wanted = Q(pk=pk) if pk else Q(parent=None)
         match self.chosen("show"):
             case "active":
                 wanted &= Q(state__in=Task.ACTIVE)
             case "failed":
-                wanted &= Q(state=Task.State.FAILED)
+                wanted &= has_failed(self._account)
             case "done":
                 wanted &= Q(state=Task.State.DONE)
         if kind := self.chosen("kind"):
             wanted &= Q(kind__in=kinds_named_as(kind))
-        if text := self.chosen("q"):
+        if text and not pk:
             wanted &= _task_has(text)
         return wanted
 
 
 def _task_has(text: str) -> Q:
-    """Title, subject or resource hold the text, or it is the whole id."""
+    """Title, subject or resource hold the text."""
     found = Q(title__icontains=text) | Q(subject__icontains=text)
-    found |= Q(resource__name__icontains=text)
-    pk = as_uuid(text)
-    return found | Q(pk=pk) if pk else found
+    return found | Q(resource__name__icontains=text)
+
+
+def has_failed(account: Account) -> Q:
+    """That a task of the account has failed, or is done and some that it started have failed."""
+    failed = Task.objects.filter(account=account, state=Task.State.FAILED)
+    parents = failed.exclude(parent=None).order_by().values("parent")
+    return Q(state=Task.State.FAILED) | Q(state=Task.State.DONE, pk__in=parents)
 
 
 class NotificationFilterForm(FilterForm):

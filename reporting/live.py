@@ -13,7 +13,9 @@ from portal.access import Permission, Request
 from portal.live import Moved, draws
 from portal.models import CloudAccount, Task
 from portal.uuids import as_uuid
+from reporting.children import facets_of
 from reporting.detail import cloud_detail_of, detail_of
+from reporting.standing import standings_of, starts_others
 
 OVERVIEW_ROWS = 5
 TRAY_ACTIVE, TRAY_ENDED = 10, 5
@@ -30,11 +32,11 @@ def tasks_of(request: Request) -> QuerySet[Task]:
 
 
 def _under_way(tasks: QuerySet[Task], count: int, *, newest_first: bool) -> list[Task]:
-    """The newest or oldest tasks that have not ended.
+    """The newest or oldest that were asked for and have not ended.
 
     Chosen before they are read: asked for in order, SQLite reads years of ended ones.
     """
-    active = tasks.filter(state__in=Task.ACTIVE).order_by()
+    active = tasks.filter(parent=None, state__in=Task.ACTIVE).order_by()
     times = sorted(active.values_list("created_at", "pk")[:ORDERED], reverse=newest_first)
     order = [pk for _, pk in times[:count]]
     return sorted(tasks.filter(pk__in=order), key=lambda task: order.index(task.pk))
@@ -52,7 +54,7 @@ def _joined(parts: list[SafeString]) -> SafeString:
 def rows(request: Request, arguments: list[str]) -> Moved:
     """Status and duration of tasks in a list, by id."""
     tasks = list(tasks_of(request).filter(pk__in=filter(None, map(as_uuid, arguments))))
-    html = _draw(request, "_task_rows", {"tasks": tasks})
+    html = _draw(request, "_task_rows", {"standings": standings_of(tasks)})
     return Moved(html, any(task.is_active for task in tasks))
 
 
@@ -62,6 +64,23 @@ def opened_tasks(request: Request, arguments: list[str]) -> Moved:
     tasks = list(tasks_of(request).filter(pk__in=filter(None, map(as_uuid, arguments))))
     parts = [_draw(request, "_task", detail_of(request, task)) for task in tasks]
     return Moved(_joined(parts), any(task.is_active for task in tasks))
+
+
+@draws("tally")
+def tallies(request: Request, arguments: list[str]) -> Moved:
+    """How many of a task's children stand where, by its id.
+
+    ``<id>,empty`` is a list that showed none of them: when there are some it is drawn anew,
+    and every list when all have ended.
+    """
+    empty = {as_uuid(pk): bool(flag) for pk, _, flag in (each.partition(",") for each in arguments)}
+    tasks = tasks_of(request).filter(pk__in=filter(None, empty))
+    found = standings_of([task for task in tasks if starts_others(task)])
+    facets = [facets_of(each.tally) for each in found if each.tally]
+    html = _joined([_draw(request, "_task_counts", {"facets": each}) for each in facets])
+    is_due = [not each.task.is_active or (empty[each.task.pk] and each.has_begun) for each in found]
+    moves = any(each.task.is_active for each in found)
+    return Moved(html, moves, ("settled",) if any(is_due) else ())
 
 
 @draws("cloud_task", of_account=False)
@@ -85,11 +104,13 @@ def tray(request: Request, arguments: list[str]) -> Moved:
 
 def tray_context(request: Request) -> dict[str, Any]:
     """What runs, newest first, and what has ended and was not acknowledged (R161)."""
-    tasks = tasks_of(request).filter(acknowledged_at=None)
-    active = _under_way(tasks, TRAY_ACTIVE, newest_first=True)
-    ended = list(tasks.exclude(state__in=Task.ACTIVE).order_by("-created_at")[:TRAY_ENDED])
+    active = _under_way(tasks_of(request), TRAY_ACTIVE, newest_first=True)
+    # Children are never here: they begin acknowledged. To ask for none of them would lead
+    # SQLite to another index, and through years of tasks.
+    noted = tasks_of(request).filter(acknowledged_at=None).exclude(state__in=Task.ACTIVE)
+    ended = list(noted.order_by("-created_at")[:TRAY_ENDED])
     return {
-        "tasks": active + ended,
+        "standings": standings_of(active + ended),
         "is_active": bool(active),
         "ended": ended,
         "manages": Permission.MANAGE_TASKS in request.permissions,
@@ -103,9 +124,10 @@ def overview_tasks(request: Request, arguments: list[str]) -> Moved:
     shown = {key for key in map(as_uuid, ",".join(arguments).split(",")[:OVERVIEW_ROWS]) if key}
     active = tasks_of(request).filter(pk__in=shown, state__in=Task.ACTIVE).count()
     events = ("settled",) if active < len(shown) else ()
-    return Moved(_draw(request, "_overview_tasks", context), bool(context["tasks"]), events)
+    return Moved(_draw(request, "_overview_tasks", context), bool(context["standings"]), events)
 
 
 def overview_context(request: Request) -> dict[str, Any]:
     """The oldest tasks that have not ended."""
-    return {"tasks": _under_way(tasks_of(request), OVERVIEW_ROWS, newest_first=False)}
+    tasks = _under_way(tasks_of(request), OVERVIEW_ROWS, newest_first=False)
+    return {"standings": standings_of(tasks)}

@@ -13,6 +13,7 @@ from portal.audit import Actor, record
 from portal.engine.workflow import Workflow
 from portal.models import Account, Dismissal, Notification, Task, User
 from portal.refusals import Refused
+from reporting.standing import starts_others
 from reporting.words import RIGHT_TO_START
 
 NOT_CANCELABLE = "This task has ended, or can no longer be stopped."
@@ -42,11 +43,13 @@ def may_cancel(task: Task) -> bool:
 
 
 def may_retry(task: Task) -> bool:
-    """Whether the task has failed, and its kind can be started again."""
+    """Whether the task has failed, or some that it started, and its kind can be started again."""
     workflow = workflow_of(task)
-    if workflow is None or task.state != Task.State.FAILED:
+    if workflow is None or type(workflow).retry is Workflow.retry:
         return False
-    return type(workflow).retry is not Workflow.retry
+    if starts_others(task):
+        return not task.is_active and task.children.filter(state=Task.State.FAILED).exists()
+    return task.state == Task.State.FAILED
 
 
 def cancel_task(actor: Actor, task: Task) -> None:

@@ -116,6 +116,10 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
     if address.mark == "administrators" and "organization" in address.arguments:
         own = Organization.objects.administered_by(user).filter(pk=world.organization.pk)
         return {200, 302, 422} if own.exists() else {404}
+    if address.name in {"reporting:task_cancel", "reporting:task_retry"}:
+        # What it takes to start such a task: this one backs up a server.
+        may_start = Permission.BACK_UP_SERVERS in permissions(user, world.account)
+        return {200, 302, 422} if may_start else {403}
     if address.name == "portal:invitation_accept":
         return {404}
     if address.name == "portal:readyz":

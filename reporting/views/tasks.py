@@ -19,9 +19,11 @@ from portal.models import Task
 from portal.paging import Order, capped_count, page_of, total_of
 from portal.refusals import Refused
 from reporting import services
+from reporting.children import children_context
 from reporting.detail import detail_of
-from reporting.forms import TaskFilterForm
+from reporting.forms import TaskFilterForm, has_failed
 from reporting.live import tasks_of, tray_context
+from reporting.standing import standings_of
 from reporting.words import AFTER_CANCEL, BEFORE_RETRY
 
 SORTS = ("created_at", "title")
@@ -33,25 +35,36 @@ FAILED_CAP = 1000
 @require_GET
 @vary_on_headers("HX-Request")
 def task_list(request: Request) -> HttpResponse:
-    form = TaskFilterForm(request.GET)
+    form = TaskFilterForm(request.GET, account=request.account)
     tasks = tasks_of(request).filter(form.condition())
     order = Order.parse(request.GET.get("sort", ""), SORTS, "-created_at")
     page = page_of(tasks, order, request.GET)
-    context = {"form": form, "page": page, "total": total_of(page, tasks)}
+    context = {
+        "form": form,
+        "page": page,
+        "standings": standings_of(page.rows),
+        "total": total_of(page, tasks),
+    }
     if wants_fragment(request):
         return render(request, "reporting/_tasks.html", context)
-    failed = Task.objects.filter(account=request.account, state=Task.State.FAILED)
+    asked_for = Task.objects.filter(account=request.account).on_top()
+    failed = asked_for.filter(has_failed(request.account))
     context["failed_count"] = capped_count(failed, FAILED_CAP)
     return render(request, "reporting/task_list.html", context)
 
 
 @account_view(Permission.VIEW)
 @require_GET
-@vary_on_headers("HX-Request")
+@vary_on_headers("HX-Request", "HX-Target")
 def task_detail(request: Request, task: UUID) -> HttpResponse:
     context = detail_of(request, get_object_or_404(tasks_of(request), pk=task))
-    template = "reporting/_task.html" if wants_fragment(request) else "reporting/task_detail.html"
-    return render(request, template, context)
+    if not wants_fragment(request):
+        context |= children_context(request, context["standing"])
+        return render(request, "reporting/task_detail.html", context)
+    if request.htmx.target == "rows":
+        context = children_context(request, context["standing"])
+        return render(request, "reporting/_task_children.html", context)
+    return render(request, "reporting/_task.html", context)
 
 
 @account_view(Permission.VIEW)
@@ -68,10 +81,11 @@ def _tray(request: Request) -> HttpResponse:
     return render(request, "reporting/_task_widget.html", tray_context(request))
 
 
-@account_view(Permission.MANAGE_TASKS)
+@account_view(Permission.VIEW)
 @require_http_methods(["GET", "POST"])
 def task_cancel(request: Request, task: UUID) -> HttpResponse:
     found = get_object_or_404(tasks_of(request), pk=task)
+    require(request, services.permission_for(found))
     context = _dialog_context(request, found, AFTER_CANCEL)
     if request.method != "POST":
         if not services.may_cancel(found):
@@ -85,7 +99,7 @@ def task_cancel(request: Request, task: UUID) -> HttpResponse:
     return done(request, f"Cancel of “{found}” requested.", context["back"])
 
 
-@account_view(Permission.MANAGE_TASKS)
+@account_view(Permission.VIEW)
 @require_http_methods(["GET", "POST"])
 def task_retry(request: Request, task: UUID) -> HttpResponse:
     found = get_object_or_404(tasks_of(request), pk=task)
@@ -106,7 +120,10 @@ def task_retry(request: Request, task: UUID) -> HttpResponse:
 
 def _dialog_context(request: Request, task: Task, words: dict[str, str]) -> dict[str, Any]:
     back = reverse("reporting:task_detail", args=[request.account.pk, task.pk])
-    return {**detail_of(request, task), "back": back, "consequence": words.get(task.kind, "")}
+    context = detail_of(request, task)
+    if not wants_fragment(request):
+        context |= children_context(request, context["standing"])
+    return {**context, "back": back, "consequence": words.get(task.kind, "")}
 
 
 def _dialog(
