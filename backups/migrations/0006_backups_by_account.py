@@ -56,13 +56,39 @@ class Migration(migrations.Migration):
                 max_length=20,
             ),
         ),
-        migrations.AddIndex(
+        migrations.AddField(
             "backup",
-            models.Index(fields=["account", "-created_at", "-id"], name="backup_of_account"),
+            "is_listed",
+            models.GeneratedField(
+                db_persist=True,
+                expression=models.Case(
+                    models.When(
+                        status__in=("creating", "ready", "failed", "missed", "deleting"), then=True
+                    ),
+                    default=False,
+                ),
+                output_field=models.BooleanField(),
+            ),
         ),
         migrations.AddIndex(
             "backup",
-            models.Index(fields=["account", "kind", "-created_at", "-id"], name="backup_of_kind"),
+            models.Index(
+                fields=["account", "is_listed", "-created_at", "-id"], name="backup_of_account"
+            ),
+        ),
+        migrations.AddIndex(
+            "backup",
+            models.Index(
+                fields=["account", "is_listed", "kind", "-created_at", "-id"],
+                name="backup_of_kind",
+            ),
+        ),
+        migrations.AddIndex(
+            "backup",
+            models.Index(
+                fields=["account", "is_listed", "type", "-created_at", "-id"],
+                name="backup_of_type",
+            ),
         ),
         migrations.AddIndex(
             "backup",

@@ -30,7 +30,7 @@ class BackupQuerySet(models.QuerySet["Backup"]):
 
     def listed(self) -> BackupQuerySet:
         """What a panel shows: everything that is, was meant to be, or is about to go."""
-        return self.filter(status__in=Backup.LISTED)
+        return self.filter(is_listed=True)
 
     def ready(self) -> BackupQuerySet:
         """Complete and restorable."""
@@ -94,6 +94,13 @@ class Backup(models.Model):
     description = models.CharField(max_length=500, blank=True)
     type = models.CharField(max_length=1, choices=Type.choices)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.CREATING)
+    # Rows of what is gone are kept for the records, and soon are most of them: no index for a
+    # list may lead through them.
+    is_listed = models.GeneratedField(
+        expression=models.Case(models.When(status__in=LISTED, then=True), default=False),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     status_changed_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
     completed_at = models.DateTimeField(null=True)
@@ -127,8 +134,18 @@ class Backup(models.Model):
         )
         indexes = (
             models.Index(fields=["resource", "-created_at"], name="backup_of_resource"),
-            models.Index(fields=["account", "-created_at", "-id"], name="backup_of_account"),
-            models.Index(fields=["account", "kind", "-created_at", "-id"], name="backup_of_kind"),
+            # One for each way a list of an account's is narrowed.
+            models.Index(
+                fields=["account", "is_listed", "-created_at", "-id"], name="backup_of_account"
+            ),
+            models.Index(
+                fields=["account", "is_listed", "kind", "-created_at", "-id"],
+                name="backup_of_kind",
+            ),
+            models.Index(
+                fields=["account", "is_listed", "type", "-created_at", "-id"],
+                name="backup_of_type",
+            ),
             models.Index(
                 fields=["account", "status", "-created_at", "-id"], name="backup_of_status"
             ),
