@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backups.panels import system_url
 from portal.access import Permission, Request
-from portal.models import Task
+from portal.models import Resource, Task
 from reporting import services
 from reporting.course import lines_of, queue_of
 from reporting.standing import standing_of
@@ -36,13 +36,21 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
         "whose": "account",
         "zone": request.account.zone,
         "entity": resource,
-        "entity_url": system_url(resource) if resource and resource.is_server else "",
+        "entity_url": _page_of(resource) if resource else "",
         "links": {
             name: reverse(f"reporting:task_{name}", args=keys)
             for name, is_offered in offered.items()
             if is_offered
         },
     }
+
+
+def _page_of(resource: Resource) -> str:
+    if resource.is_server:
+        return system_url(resource)
+    if resource.is_desktop and not resource.user_name:
+        return ""  # nobody has it now, so the Volumes page does not either (R007)
+    return reverse("volumes:volume_detail", args=[resource.account_id, resource.pk])
 
 
 def cloud_detail_of(task: Task) -> dict[str, Any]:

@@ -78,13 +78,18 @@ def protections_of(account: Account) -> list[Protection]:
 
 @dataclass(frozen=True)
 class Concern:
-    """Something that needs a hand, and where it is mended; no ``url`` where others must do it."""
+    """Something that needs a hand, and where it is mended; no ``url`` where others must do it.
+
+    ``dialog_url`` is that of a dialog that mends it at once.
+    """
 
     tone: str
     title: str
     text: str
     url: str = ""
     button: str = ""
+    dialog_url: str = ""
+    dialog_button: str = ""
 
 
 def concerns_of(

@@ -13,6 +13,7 @@ from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Notification
 from reporting.live import overview_context
 from reporting.protection import concerns_of, protections_of
+from reporting.volume_protection import volume_concerns_of, volume_counts_of
 
 NEWS_ROWS = 5
 
@@ -27,14 +28,17 @@ def overview(request: Request) -> HttpResponse:
 
 
 def _state(request: Request) -> dict[str, Any]:
-    """How the servers stand, what runs, and what was told of late."""
-    servers = protections_of(request.account)
-    unread = Notification.objects.unread_by(request.user, request.account)
+    """How servers and volumes stand, what runs, and what was told of late."""
+    account, rights = request.account, request.permissions
+    servers, volumes = protections_of(account), volume_counts_of(account)
+    concerns = concerns_of(account, servers, rights)
+    unread = Notification.objects.unread_by(request.user, account)
     return {
         "servers": servers,
-        "concerns": concerns_of(request.account, servers, request.permissions),
+        "volumes": volumes,
+        "concerns": concerns + volume_concerns_of(account, volumes, rights),
         "protected_count": sum(not server.needs_attention for server in servers),
-        "may_assign": Permission.ASSIGN_MACHINES in request.permissions,
+        "may_assign": Permission.ASSIGN_MACHINES in rights,
         "notifications": list(unread.order_by("-created_at")[:NEWS_ROWS]),
         **overview_context(request),
     }

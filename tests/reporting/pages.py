@@ -36,6 +36,13 @@ def count_queries(client: Client, address: str) -> int:
     return len(queries)
 
 
+def plan_of(sql: str) -> list[str]:
+    """How SQLite answers a query, a line for each table."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        return [str(row[-1]) for row in cursor.fetchall()]
+
+
 def record(name: str, label: str, state: str, **more: Any) -> dict[str, Any]:
     """A step's record: begun two minutes ago, and over after one, unless it runs."""
     begin = timezone.now() - timedelta(minutes=2)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from backups.models import Backup
-from portal.models import CloudAccount, Resource
+from portal.models import CloudAccount, Resource, User
+from reporting.volume_protection import VolumeCounts, volume_counts_of
 from tests.backups.pages import failed_backup, running_backup
 from tests.factories import BackupFactory, NotificationFactory, ResourceFactory
 from tests.people import World
-from tests.reporting.pages import count_queries, failed_task, text_of, url
+from tests.reporting.many import volume
+from tests.reporting.pages import (
+    HTMX,
+    SignIn,
+    count_queries,
+    failed_task,
+    plan_of,
+    text_of,
+    url,
+)
 
 
 def test_all_is_well_is_said_when_it_is(world: World, reader: Client) -> None:
@@ -98,6 +111,68 @@ def test_a_server_in_maintenance_says_so_and_its_task_is_polled(
     assert "The first one is under way." in text
     assert text.count('data-hx-trigger="every 2s"') == 1
     assert f'data-live="overview:{backup.task_id}"' in text
+
+
+def test_volumes_are_counted_by_their_latest_backup(world: World, reader: Client) -> None:
+    statuses = ["ready", "ready", "failed", "missed", "creating"]
+    for status in statuses:
+        BackupFactory(resource=volume(world.account), status=status)
+    volume(world.account)
+    volume(world.account, user_name="")  # nobody's, so nothing to protect
+    counts = reader.get(url("overview", world.account)).context["volumes"]
+    assert counts == VolumeCounts(ready="2", failed="1", missed="1", creating="1", none="1")
+
+
+def test_volumes_that_failed_or_have_no_backup_need_a_hand(
+    world: World, reader: Client, support: User, sign_in: SignIn
+) -> None:
+    for _ in range(2):
+        BackupFactory(resource=volume(world.account), status="failed")
+    volume(world.account)
+    listed = reverse("volumes:volume_list", args=[world.account.pk])
+    dialog = reverse("volumes:volume_backup_create", args=[world.account.pk])
+    mine = text_of(sign_in(support), url("overview", world.account))
+    theirs = text_of(reader, url("overview", world.account))
+    for text in (mine, theirs):
+        assert "The last backup of 2 volumes failed" in text
+        assert "1 volume is not backed up" in text
+        assert f'href="{listed}?status=failed"' in text
+        assert f'href="{listed}?status=none"' in text
+    assert f'href="{dialog}?all=1&amp;status=failed"' in mine
+    assert f'href="{dialog}?all=1&amp;status=none"' in mine
+    assert dialog not in theirs
+    answer = sign_in(support).get(f"{dialog}?all=1&status=failed", headers=HTMX)
+    assert "2 volumes" in answer.text
+
+
+def test_volumes_that_are_all_backed_up_need_nothing(world: World, reader: Client) -> None:
+    for server in (world.sandbox, world.utility_server, volume(world.account)):
+        BackupFactory(resource=server)
+    text = text_of(reader, url("overview", world.account))
+    assert "Nothing needs attention" in text
+    assert "Backed up" in text
+
+
+def test_an_account_without_volumes_shows_no_counts(world: World, reader: Client) -> None:
+    assert 'id="overview-volumes"' not in text_of(reader, url("overview", world.account))
+
+
+def test_more_volumes_need_no_more_queries(world: World, reader: Client) -> None:
+    address = url("overview", world.account)
+    few = count_queries(reader, address)
+    for status in ("ready", "failed", "missed", "creating") * 5:
+        BackupFactory(resource=volume(world.account), status=status)
+    assert count_queries(reader, address) == few
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by how many rows there are")
+def test_volumes_are_counted_by_an_index(world: World) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        volume_counts_of(world.account)
+    [query] = asked.captured_queries
+    lines = [line for line in plan_of(query["sql"]) if "portal_resource" in line]
+    assert len(lines) == 5
+    assert all("USING INDEX resource_by_status (account_id=? AND last_b" in line for line in lines)
 
 
 def test_more_servers_need_no_more_queries(world: World, reader: Client) -> None:
