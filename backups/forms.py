@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from backups.models import MOST_KEPT, BackupPolicy
+from backups.models import MOST_KEPT, Settings
 from backups.policies import Wanted
 from portal.forms import PlainCharField, StandbyForm, ZoneSelect, plain_text, zones_with
 
@@ -49,7 +49,7 @@ class KeepField(forms.IntegerField):
 
 
 class BackupPolicyForm(StandbyForm):
-    """Settings of one system. Without a schedule, what belongs to it stays as it was."""
+    """Settings of a system or a kind. Without a schedule, what belongs to it stays as it was."""
 
     SCHEDULE = ("backup_time", "time_zone", "keep_scheduled")
 
@@ -84,10 +84,15 @@ class BackupPolicyForm(StandbyForm):
         help_text="At this number you must delete one before you can create another.",
     )
 
-    def __init__(self, policy: BackupPolicy, *args: Any, **kwargs: Any) -> None:
-        present = {
-            name: getattr(policy, name) for name in ("is_scheduled", *self.SCHEDULE, "keep_manual")
-        }
+    keep_after_session = KeepField(
+        label="Number of post-session backups retained",
+        help_text="The oldest is deleted when a new one completes.",
+    )
+    NUMBERS = ("keep_manual", "keep_after_session")
+
+    def __init__(self, policy: Settings, *args: Any, **kwargs: Any) -> None:
+        names = ("is_scheduled", *self.SCHEDULE, *self.NUMBERS)
+        present = {name: getattr(policy, name) for name in names}
         super().__init__(*args, initial=present, **kwargs)
         zone = self.fields["time_zone"]
         if isinstance(zone, forms.ChoiceField):

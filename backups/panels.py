@@ -198,6 +198,7 @@ class Panel:
             size=Sum("size_bytes", default=0),
             scheduled=Count("pk", filter=counted & Q(type=Backup.Type.SCHEDULED)),
             publish=Count("pk", filter=counted & Q(type=Backup.Type.PUBLISH)),
+            after_session=Count("pk", filter=counted & Q(type=Backup.Type.AFTER_SESSION)),
             manual=Count("pk", filter=Backup.HELD_MANUALLY),
         )
         return totals

@@ -23,7 +23,7 @@ from portal.models import Resource
 from portal.refusals import Refused
 from volumes import fan_out, services
 from volumes.forms import BackupAllForm, VolumeBackupForm
-from volumes.lists import VolumeList, heads_of, volumes_named
+from volumes.lists import VolumeList, heads_of, rows_of, volumes_named
 from volumes.search import matching
 from volumes.selection import Selection
 
@@ -94,15 +94,16 @@ def _context(
     request: Request, chosen: Chosen, form: VolumeBackupForm, given: QueryDict
 ) -> dict[str, Any]:
     find = given.get("find", "").replace("\x00", "").strip()
-    volumes = request.account.resources.volumes().exclude(pk__in=[v.pk for v in chosen.volumes])
-    matches = matching(volumes, find).order_by("sort_name", "pk")[:MATCHES]
-    rows = chosen.selection.rows(request.account)
+    volumes = request.account.resources.volumes().select_related("account")
+    others = matching(volumes, find).exclude(pk__in=[each.pk for each in chosen.volumes])
+    matches = others.order_by("sort_name", "pk")[:MATCHES]
+    meant = chosen.selection.rows(request.account)
     return {
         "form": form,
         "chosen": chosen,
         "find": find,
-        "matches": () if chosen.is_all else matches,
-        "outlook": fan_out.outlook(rows) if chosen.is_all or chosen.volumes else None,
+        "rows": () if chosen.is_all else rows_of([*chosen.volumes, *matches]),
+        "outlook": fan_out.outlook(meant) if chosen.is_all or chosen.volumes else None,
         "back": _back(request, given),
         "heading": "Create Backup",
         "section": "volumes:volume_list",

@@ -35,18 +35,33 @@ def last_backup(volume: Resource, task: Task | None, failure: Backup | None) -> 
 
 
 def _progress(volume: Resource, task: Task) -> SafeString:
-    word = "Waiting" if task.state == Task.State.QUEUED else _DOING.get(task.kind, "In progress")
-    mark = status("idle", "clock", word) if word == "Waiting" else status("run", "spin", word)
-    if word == "Waiting":
-        return mark
+    word = _DOING.get(task.kind, "In progress")
+    if task.state == Task.State.QUEUED:
+        return status("idle", "clock", "Waiting")
+    return _bar(word, task.percent, volume.name)
+
+
+def _bar(word: str, percent: int, name: str) -> SafeString:
     return format_html(
         '<div class="prog"><div>{}<span>{}%</span></div>'
         '<progress value="{}" max="100" aria-label="{} {}"></progress></div>',
-        mark, task.percent, task.percent, word, volume.name,
+        status("run", "spin", word), percent, percent, word, name,
     )  # fmt: skip
 
 
 def _outcome(volume: Resource, failure: Backup | None) -> SafeString:
+    mark = last_word(volume, None)
+    return _trouble(volume, mark, failure) if volume.last_backup_status in TOLD else mark
+
+
+# What went wrong, and says why.
+TOLD = (Backup.Status.FAILED, Backup.Status.MISSED)
+
+
+def last_word(volume: Resource, task: Task | None) -> SafeString:
+    """How the latest backup went, in a word and its time."""
+    if task:
+        return status("run", "spin", _DOING.get(task.kind, "In progress"))
     if volume.last_backup_at == NEVER:
         return status("idle", "dash", "Not backed up")
     at = when(volume.last_backup_at, volume.account.zone)
@@ -54,15 +69,11 @@ def _outcome(volume: Resource, failure: Backup | None) -> SafeString:
         case Backup.Status.READY:
             return status("ok", "okcircle", at)
         case Backup.Status.FAILED:
-            return _trouble(volume, status("bad", "xcircle", _said("Failed", at)), failure)
+            return status("bad", "xcircle", format_html("Failed: {}", at))
         case Backup.Status.MISSED:
-            return _trouble(volume, status("warn", "clock", _said("Missed", at)), failure)
+            return status("warn", "clock", format_html("Missed: {}", at))
         case _:
             return status("run", "spin", "In progress")
-
-
-def _said(word: str, at: SafeString) -> SafeString:
-    return format_html("{} {}", word, at)
 
 
 def _trouble(volume: Resource, mark: SafeString, failure: Backup | None) -> SafeString:
@@ -89,3 +100,40 @@ def state_of(volume: Resource, task: Task | None) -> SafeString:
     else:
         said = format_html("Detached")
     return format_html('<span id="state-{}">{}</span>', volume.pk, said)
+
+
+def backup_status(backup: Backup) -> SafeString:
+    """How a backup stands, as ``backup-<id>``; the page's poll asks anew while that changes."""
+    live = format_html(' data-live="volume_backup:{}"', backup.pk) if backup.is_moving else ""
+    return format_html('<div id="backup-{}"{}>{}</div>', backup.pk, live, _standing(backup))
+
+
+def _standing(backup: Backup) -> SafeString:
+    match backup.status:
+        case Backup.Status.READY:
+            return status("ok", "okcircle", "Complete")
+        case Backup.Status.CREATING if backup.task and backup.task.state == Task.State.QUEUED:
+            return status("idle", "clock", "Waiting")
+        case Backup.Status.CREATING:
+            percent = backup.task.percent if backup.task else 0
+            return _bar("In progress", percent, backup.name)
+        case Backup.Status.DELETING:
+            return status("run", "spin", "Deleting")
+        case Backup.Status.FAILED:
+            return _why(backup, status("bad", "xcircle", "Failed"))
+        case Backup.Status.MISSED:
+            return _why(backup, status("warn", "clock", "Missed"))
+        case _:
+            return status("idle", "minus", backup.get_status_display())
+
+
+def _why(backup: Backup, mark: SafeString) -> SafeString:
+    """What happened, and the way to the task, where there was one (R086, R088)."""
+    error = Truncator(backup.error).chars(ERROR_CHARACTERS)
+    if backup.task_id is None:
+        return format_html('{}<span class="sub">{}</span>', mark, error)
+    url = reverse("reporting:task_detail", args=[backup.account_id, backup.task_id])
+    return format_html(
+        '{}<span class="sub">{} <a href="{}">Details<span class="vh"> of {}</span></a></span>',
+        mark, error, url, backup.name,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from backups.models import Backup
 from portal.models import Account, Resource, Task
 from portal.paging import Order, Page, capped_counts, page_of
 from portal.uuids import as_uuid
-from volumes.cells import last_backup, state_of
+from volumes.cells import TOLD, last_backup, last_word, state_of
 from volumes.selection import STATUSES, Selection
 
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -37,6 +37,11 @@ class Row:
         return last_backup(self.volume, self.task, self.failure)
 
     @property
+    def last_word(self) -> SafeString:
+        """The same in a word and its time, for choosing among volumes."""
+        return last_word(self.volume, self.task)
+
+    @property
     def state(self) -> SafeString:
         return state_of(self.volume, self.task)
 
@@ -46,14 +51,11 @@ def rows_of(volumes: Iterable[Resource]) -> list[Row]:
     found = list(volumes)
     active = Task.objects.active().filter(resource__in=found, is_exclusive=True)
     tasks = {task.resource_id: task for task in active}
-    failed = [each.last_backup_id for each in found if each.last_backup_status in _TOLD]
+    failed = [each.last_backup_id for each in found if each.last_backup_status in TOLD]
     failures = Backup.objects.select_related("task").in_bulk(failed) if failed else {}
     return [
         Row(each, tasks.get(each.pk), failures.get(_known(each.last_backup_id))) for each in found
     ]
-
-
-_TOLD = (Backup.Status.FAILED, Backup.Status.MISSED)
 
 
 def _known(pk: UUID | None) -> UUID:

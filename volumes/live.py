@@ -1,13 +1,19 @@
-"""Parts of the Volumes page that move (`portal.live`): the cells of volumes under way."""
+"""Parts of the Volumes page that move (`portal.live`): cells of what is under way, the progress."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from portal.access import Request
 from portal.live import Moved, draws
+from volumes.backup_lists import backups_named, running_of
+from volumes.cells import backup_status
 from volumes.lists import rows_of, volumes_named
+from volumes.services import tallies_of, time_left
 
 
 @draws("volume")
@@ -16,6 +22,30 @@ def volumes(request: Request, arguments: list[str]) -> Moved:
     rows = rows_of(volumes_named(request.account, arguments))
     cells = [(_swapped(cell),) for row in rows for cell in (row.last, row.state)]
     return Moved(format_html_join("", "{}", cells), any(row.task for row in rows))
+
+
+@draws("volume_backup")
+def backups(request: Request, arguments: list[str]) -> Moved:
+    """How backups in the list stand, by id."""
+    found = backups_named(request.account, arguments)
+    cells = [(_swapped(backup_status(backup)),) for backup in found]
+    return Moved(format_html_join("", "{}", cells), any(each.is_moving for each in found))
+
+
+@draws("volume_progress")
+def progress(request: Request, arguments: list[str]) -> Moved:
+    """The indicator above the Backups section (R065)."""
+    context = progress_context(request)
+    html = render_to_string("volumes/_volume_progress.html", context | {"oob": True}, request)
+    return Moved(html, bool(context["is_running"]))
+
+
+def progress_context(request: Request) -> dict[str, Any]:
+    """Bulk backups under way with their counts, and how many single ones there are."""
+    parents, single = running_of(request.account)
+    tallies = tallies_of(parents)
+    jobs = [(task, tallies[task.pk], time_left(task, tallies[task.pk])) for task in parents]
+    return {"jobs": jobs, "single": single, "is_running": bool(jobs or single)}
 
 
 def _swapped(cell: SafeString) -> SafeString:

@@ -194,6 +194,11 @@ class Backup(models.Model):
         return self.status == self.Status.READY
 
     @property
+    def is_moving(self) -> bool:
+        """Whether a task is making or removing it."""
+        return self.status in (self.Status.CREATING, self.Status.DELETING)
+
+    @property
     def may_restore(self) -> bool:
         """Only a complete backup can be restored (R004)."""
         return self.status == self.Status.READY
@@ -220,6 +225,14 @@ class Backup(models.Model):
         """What there is of it at the clouds, each with its site: all of it goes with it (R061)."""
         if not self.external_id:
             return []
+        is_ahv = self.resource.account.infrastructure == Infrastructure.AHV
+        if self.resource.is_volume:
+            domain, _, number = self.external_id.partition("/")
+            disk = "OS disk" if self.resource.is_desktop else "disk"
+            said = f"Snapshot {number} of the protection domain {domain}"
+            if not is_ahv:
+                said = f"Incremental snapshot of the {disk}, standby-{self.task_token}"
+            return [(said, self.site)]
         names = {
             Infrastructure.AHV: f"Copy of the server, the VM standby-{self.task_token}",
             Infrastructure.AZURE: f"Incremental snapshot of the OS disk, standby-{self.task_token}",

@@ -21,7 +21,7 @@ SignIn = Callable[[User], Client]
 
 FIELDS = {
     "is_scheduled": "on", "backup_time": "22:00", "time_zone": "Europe/London",
-    "keep_scheduled": "5", "keep_manual": "4",
+    "keep_scheduled": "5", "keep_manual": "4", "keep_after_session": "3",
 }  # fmt: skip
 RANGE = "from 1 to 100"
 PREVIEW = {**HTMX, "HX-Target": "policy-preview"}

@@ -1,0 +1,131 @@
+"""What the Backups tab shows: backups of volumes, newest first, a million of them or more."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from functools import cached_property
+
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.utils.safestring import SafeString
+
+from backups.models import Backup, VolumePolicy
+from portal.models import Account, Resource, Task
+from portal.paging import Order, Page, capped_counts, page_of
+from portal.uuids import as_uuid
+from volumes.cells import backup_status
+from volumes.lists import KINDS
+from volumes.search import matching
+
+SORTS = ("created_at",)
+PAGE_LENGTH = 50
+TYPES = (Backup.Type.MANUAL, Backup.Type.SCHEDULED, Backup.Type.AFTER_SESSION)
+# The word for what is counted, by facet; "" is all.
+FACETS = {
+    "": ("All", ""),
+    "running": ("In progress", Backup.Status.CREATING),
+    "failed": ("Failed", Backup.Status.FAILED),
+}
+
+
+def _one_of(known: Container[str], wanted: str) -> str:
+    """What was asked for, if there is such a thing."""
+    return wanted if wanted in known else ""
+
+
+class VolumeBackupList:
+    """The tab of one account, as a query narrows, orders and pages it."""
+
+    def __init__(self, account: Account, query: QueryDict) -> None:
+        self.account = account
+        self.query = query
+        self.q = query.get("q", "").replace("\x00", "").strip()[:200]
+        self.show = _one_of(FACETS, query.get("show", ""))
+        self.kind = _one_of(KINDS, query.get("kind", ""))
+        self.type = _one_of(TYPES, query.get("type", ""))
+        self.order = Order.parse(query.get("sort", ""), SORTS, "-created_at")
+
+    @cached_property
+    def volume(self) -> Resource | None:
+        """The one volume whose backups are asked for, if any."""
+        pk = as_uuid(self.query.get("volume", ""))
+        return self.account.resources.filter(pk=pk).first() if pk else None
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """What the filter by type of volume offers."""
+        return [(kind.value, str(kind.label)) for kind in KINDS]
+
+    @property
+    def types(self) -> list[tuple[str, str]]:
+        """What the filter by type of backup offers."""
+        return [(each.value, f"{each.value} · {each.label}") for each in TYPES]
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.q or self.show or self.kind or self.type or self.volume)
+
+    def narrowed(self, show: str) -> QuerySet[Backup]:
+        """The backups that match, of one facet."""
+        rows = Backup.objects.filter(account=self.account).listed()
+        rows = rows.filter(kind=self.kind) if self.kind else rows.of_volumes()
+        if self.type:
+            rows = rows.filter(type=self.type)
+        if status := FACETS[show][1]:
+            rows = rows.filter(status=status)
+        if self.volume:
+            rows = rows.filter(resource=self.volume)
+        if self.q:
+            volumes = self.account.resources.filter(kind__in=Resource.VOLUME_KINDS)
+            rows = rows.filter(resource__in=matching(volumes, self.q).values("pk"))
+        return rows
+
+    @cached_property
+    def page(self) -> Page[Backup]:
+        rows = self.narrowed(self.show).select_related("resource", "task")
+        return page_of(rows, self.order, self.query, PAGE_LENGTH)
+
+    @property
+    def rows(self) -> list[tuple[Backup, SafeString]]:
+        """The page's backups, each with how it stands."""
+        return [(backup, backup_status(backup)) for backup in self.page.rows]
+
+    @cached_property
+    def counts(self) -> dict[str, str]:
+        """How many each facet has; by one query."""
+        return capped_counts({name: self.narrowed(name) for name in FACETS})
+
+    @property
+    def facets(self) -> list[tuple[str, str, str]]:
+        """Name, word and number of each."""
+        return [(name, word, self.counts[name]) for name, (word, _) in FACETS.items()]
+
+    @property
+    def total(self) -> str:
+        """How many match."""
+        return self.counts[self.show]
+
+
+def policies_of(account: Account) -> list[VolumePolicy]:
+    """The settings of each kind, in the kinds' order; defaults where none were saved."""
+    saved = {policy.kind: policy for policy in account.volume_policies.all()}
+    return [
+        saved.get(kind.value)
+        or VolumePolicy(account=account, kind=kind.value, time_zone=account.time_zone)
+        for kind in KINDS
+    ]
+
+
+def running_of(account: Account) -> tuple[list[Task], int]:
+    """Bulk backups under way, and how many single ones of volumes there are beside them."""
+    active = Task.objects.on_top().active().filter(account=account)
+    parents = active.filter(kind="backup_volumes").order_by("created_at")
+    single = active.filter(kind="create_volume_backup")
+    return list(parents[:5]), single[:100].count()
+
+
+def backups_named(account: Account, keys: Iterable[str]) -> list[Backup]:
+    """Backups of the account by what a browser sent as their ids; others are left out."""
+    wanted = [pk for pk in map(as_uuid, keys) if pk]
+    backups = Backup.objects.filter(account=account, pk__in=wanted).of_volumes()
+    return list(backups.select_related("resource", "task"))
