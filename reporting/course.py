@@ -112,7 +112,7 @@ def queue_of(task: Task) -> Queue | None:
     there = Task.objects.filter(cloud_account=task.cloud_account)
     own = there.filter(account=task.account, state=State.QUEUED, created_at__lte=task.created_at)
     is_before = Q(created_at__lt=task.created_at)
-    number = own.aggregate(all=Count("pk"), ahead=Count("pk", filter=is_before))
+    number = own.aggregate(all=Count("*"), ahead=Count("created_at", filter=is_before))
     return Queue(
         limit=task.cloud_account.max_tasks,
         under_way=there.filter(state__in=Task.STARTED).count(),

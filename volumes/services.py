@@ -126,7 +126,8 @@ def tallies_of(parents: Collection[Task]) -> dict[UUID, Tally]:
     by: dict[UUID, dict[str, int]] = {pk: {} for pk in counted}
     if counted:
         children = Task.objects.filter(parent__in=counted).order_by()
-        for pk, state, number in children.values_list("parent", "state").annotate(Count("pk")):
+        # All rows, not their keys: the index holds no key.
+        for pk, state, number in children.values_list("parent", "state").annotate(n=Count("*")):
             by[pk][state] = number
     return {each.pk: _tally(each, by.get(each.pk) or _kept(each)) for each in parents}
 

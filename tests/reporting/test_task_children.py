@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,7 +22,15 @@ from tests.factories import TaskFactory
 from tests.people import World
 from tests.portal.test_shell import asked
 from tests.reporting.many import backup_of_many, volume
-from tests.reporting.pages import HTMX, SignIn, count_queries, running_task, text_of, url
+from tests.reporting.pages import (
+    HTMX,
+    SignIn,
+    count_queries,
+    plan_of,
+    running_task,
+    text_of,
+    url,
+)
 from volumes.fan_out import start_backups
 from volumes.selection import Selection
 from volumes.services import backup_selection
@@ -352,6 +363,43 @@ def test_more_children_and_more_parents_need_no_more_queries(world: World, reade
         resource=parent.children.all()[0].resource,
     )  # fmt: skip
     assert [count_queries(reader, address) for address in addresses] == few
+
+
+# How pages may look for tasks, so that ten thousand children and years of them cost nothing.
+REACHED_BY = re.compile(
+    r"task_on_top \(account_id=\? AND parent_id=\?"
+    r"|task_by_state \(account_id=\? AND state=\?( AND parent_id=\?|\)$)"
+    r"|task_of_parent \(parent_id=\? AND state=\?"
+    r"|COVERING INDEX task_of_parent \(parent_id=\?"
+    r"|task_in_widget \(account_id=\?"
+    r"|task_in_line \(cloud_account_id=\? AND state=\?"
+    r"|portal_task_1 \(id=\?"
+    r"|(resource_id\w*|one_active_task_per_resource) \(resource_id=\?"
+)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by how many rows there are")
+@pytest.mark.parametrize(
+    "page",
+    ["tasks/", "tasks/?show=active", "tasks/?show=failed", "tasks/?show=done", "tasks/?q=word",
+     "tasks/?sort=title", "tasks/?q={parent}", "tasks/{parent}/", "tasks/{parent}/?show=failed",
+     "tasks/{parent}/?show=waiting", "tasks/{child}/", "tasks/widget/", "",
+     "live/?part=tray&part=overview:{parent}&part=row:{parent}&part=task:{parent}"
+     "&part=tally:{parent}"],
+)  # fmt: skip
+def test_every_page_reaches_its_tasks_by_an_index(page: str, world: World, admin: Client) -> None:
+    parent = backup_of_many(world.account, "done failed queued running")
+    backup_of_many(world.account, "done failed", state="canceled")
+    child = parent.children.get(state="queued")
+    path = page.format(parent=parent.pk, child=child.pk)
+    headers = HTMX if "live" in page or "widget" in page else {}
+    with CaptureQueriesContext(connection) as queries:
+        text_of(admin, f"/accounts/{world.account.pk}/{path}", **headers)
+    selects = [each["sql"] for each in queries.captured_queries if "portal_task" in each["sql"]]
+    lines = [line for sql in selects for line in plan_of(sql)]
+    lines = [line for line in lines if re.match(r"(SEARCH|SCAN) (portal_task|U\d)\b", line)]
+    assert lines
+    assert [line for line in lines if not REACHED_BY.search(line)] == []
 
 
 def test_a_backup_of_many_as_it_is_started_has_a_page(world: World, reader: Client) -> None:
