@@ -73,8 +73,8 @@ def page_of(
     return Page(
         found,
         order,
-        _encode(order, found[0]) if found and has_previous else "",
-        _encode(order, found[-1]) if found and has_next else "",
+        cursor_of(order, found[0]) if found and has_previous else "",
+        cursor_of(order, found[-1]) if found and has_next else "",
     )
 
 
@@ -117,7 +117,8 @@ def _beyond(field: str, cursor: tuple[Any, Any], *, is_descending: bool) -> Q:
     return Q(**{f"{field}__{side}e": value}) & farther
 
 
-def _encode(order: Order, row: models.Model) -> str:
+def cursor_of(order: Order, row: models.Model) -> str:
+    """Return the cursor that stands for a row."""
     text = json.dumps([order.field, str(getattr(row, order.field)), str(row.pk)])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
