@@ -73,7 +73,7 @@ def _facts(task: Task) -> dict[str, Any]:
     return {
         "task": task,
         "standing": standing_of(task),
-        "kind": kind_label(task.kind),
+        "kind_name": kind_label(task.kind),
         "lines": lines_of(task),
         "queue": queue_of(task),
         "looks_again_at": (

@@ -52,7 +52,9 @@ class Standing:
         if tally and self.task.state == State.RUNNING:
             return f"{tally.done:,} of {tally.total:,} done"
         if tally and self.task.state == State.DONE and tally.failed:
-            return f"{'Done,' if tally.done else 'All'} {tally.failed:,} failed"
+            if tally.done:
+                return f"Done, {tally.failed:,} failed"
+            return f"All {tally.failed:,} failed" if tally.failed > 1 else "Failed"
         return self.task.get_state_display()
 
     @property
@@ -69,7 +71,8 @@ class Standing:
         return " · ".join(said)
 
     def _numbers(self, tally: Tally) -> Iterator[str]:
-        if self.task.state != State.RUNNING:
+        is_said = self.task.state == State.RUNNING or tally.done in {0, tally.total}
+        if not is_said:
             yield f"{tally.done:,} of {tally.total:,} done"
         if tally.failed and self.task.state != State.DONE:
             yield f"{tally.failed:,} failed"

@@ -100,10 +100,11 @@ def test_those_still_to_be_started_count_as_waiting(world: World) -> None:
 @pytest.mark.parametrize(
     ("children", "memory", "tone", "word", "note"),
     [
-        ("done done", {}, "ok", "Done", "2 of 2 done"),
+        ("done done", {}, "ok", "Done", ""),
         ("done done failed", {}, "warn", "Done, 1 failed", "2 of 3 done"),
-        ("failed failed", {}, "bad", "All 2 failed", "0 of 2 done"),
-        ("done", {"busy": 2, "full": 1}, "warn", "Done", "1 of 1 done · 3 skipped"),
+        ("failed failed", {}, "bad", "All 2 failed", ""),
+        ("failed", {}, "bad", "Failed", ""),
+        ("done", {"busy": 2, "full": 1}, "warn", "Done", "3 skipped"),
         ("done canceled", {}, "ok", "Done", "1 of 2 done · 1 canceled"),
     ],
 )
@@ -111,11 +112,12 @@ def test_the_end_of_many_is_green_amber_or_red(
     children: str, memory: dict[str, int], tone: str, word: str, note: str,
     world: World, reader: Client,
 ) -> None:  # fmt: skip
-    backup_of_many(world.account, children, state="done", memory=memory)
+    parent = backup_of_many(world.account, children, state="done", memory=memory)
     text = text_of(reader, url("task_list", world.account), **HTMX)
     mark = text[text.index('class="status"') :]
     assert mark.startswith(f'class="status" data-tone="{tone}"')
     assert f"</svg>{word}</span>" in mark
+    assert standing_of(parent).note == note
     assert note in text
 
 
