@@ -13,7 +13,7 @@ from backups.models import Backup, VolumePolicy
 from portal.models import Account, Resource, Task
 from portal.paging import Order, Page, capped_counts, page_of
 from portal.uuids import as_uuid
-from volumes.cells import backup_status
+from volumes.cells import backup_row
 from volumes.lists import KINDS
 from volumes.search import matching
 
@@ -85,10 +85,11 @@ class VolumeBackupList:
         rows = self.narrowed(self.show).select_related("resource", "task")
         return page_of(rows, self.order, self.query, PAGE_LENGTH)
 
-    @property
-    def rows(self) -> list[tuple[Backup, SafeString]]:
-        """The page's backups, each with how it stands."""
-        return [(backup, backup_status(backup)) for backup in self.page.rows]
+    def lines(self, base: str, volumes: str, *, may: bool) -> SafeString:
+        """The page's rows as markup."""
+        zone = self.account.zone
+        rows = (backup_row(each, base, volumes, zone, may=may) for each in self.page.rows)
+        return SafeString("".join(rows))
 
     @cached_property
     def counts(self) -> dict[str, str]:

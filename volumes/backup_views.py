@@ -33,10 +33,13 @@ LIST = "volumes:volume_backup_list"
 @vary_on_headers("HX-Request")
 def volume_backup_list(request: Request) -> HttpResponse:
     listed = VolumeBackupList(request.account, request.GET)
+    may = Permission.PROTECT_VOLUMES in request.permissions
+    volumes = reverse("volumes:volume_list", args=[request.account.pk])
     context: dict[str, Any] = {
         "list": listed,
+        "lines": listed.lines(request.path, volumes, may=may),
         "page": listed.page,
-        "may": Permission.PROTECT_VOLUMES in request.permissions,
+        "may": may,
         "may_set": Permission.EDIT_SETTINGS in request.permissions,
         "section": "volumes:volume_list",
     }

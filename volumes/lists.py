@@ -14,7 +14,7 @@ from backups.models import Backup
 from portal.models import Account, Resource, Task
 from portal.paging import Order, Page, capped_counts, page_of
 from portal.uuids import as_uuid
-from volumes.cells import TOLD, last_backup, last_word, state_of
+from volumes.cells import TOLD, last_backup, last_word, state_of, volume_row
 from volumes.selection import STATUSES, Selection
 
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -98,6 +98,11 @@ class VolumeList:
     @cached_property
     def rows(self) -> Sequence[Row]:
         return rows_of(self.page.rows)
+
+    def lines(self, base: str, *, may: bool) -> SafeString:
+        """The page's rows as markup."""
+        rows = (volume_row(row.volume, base, row.state, row.last, may=may) for row in self.rows)
+        return SafeString("".join(rows))
 
     @cached_property
     def counts(self) -> dict[str, str]:

@@ -31,6 +31,7 @@ def volumes_of(request: Request) -> QuerySet[Resource]:
 def volume_list(request: Request) -> HttpResponse:
     listed = VolumeList(request.account, request.GET)
     context = {"list": listed, "page": listed.page, "may": _may(request)}
+    context["lines"] = listed.lines(request.path, may=_may(request))
     context["may_set"] = Permission.EDIT_SETTINGS in request.permissions
     if wants_fragment(request):
         return render(request, "volumes/_volumes.html", context)

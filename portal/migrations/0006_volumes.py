@@ -55,28 +55,52 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "resource", "last_good_at", models.DateTimeField(default=NEVER, editable=False)
         ),
-        migrations.AddIndex(
+        migrations.AddField(
             "resource",
-            models.Index(fields=["account", "sort_name", "id"], name="resource_by_name"),
-        ),
-        migrations.AddIndex(
-            "resource",
-            models.Index(fields=["account", "user_name", "id"], name="resource_by_user"),
-        ),
-        migrations.AddIndex(
-            "resource",
-            models.Index(fields=["account", "size_bytes", "id"], name="resource_by_size"),
-        ),
-        migrations.AddIndex(
-            "resource",
-            models.Index(
-                fields=["account", "last_backup_at", "id"], name="resource_by_last_backup"
+            "is_listed",
+            models.GeneratedField(
+                db_persist=True,
+                expression=models.Case(
+                    models.When(kind="persistent_desktop", then=~models.Q(user_name="")),
+                    models.When(
+                        kind__in=("persistent_desktop", "enterprise_profile", "personal_drive"),
+                        then=True,
+                    ),
+                    default=False,
+                ),
+                output_field=models.BooleanField(),
             ),
         ),
         migrations.AddIndex(
             "resource",
             models.Index(
-                fields=["account", "last_backup_status", "kind"], name="resource_by_status"
+                fields=["account", "is_listed", "sort_name", "id"], name="resource_by_name"
+            ),
+        ),
+        migrations.AddIndex(
+            "resource",
+            models.Index(
+                fields=["account", "is_listed", "user_name", "id"], name="resource_by_user"
+            ),
+        ),
+        migrations.AddIndex(
+            "resource",
+            models.Index(
+                fields=["account", "is_listed", "size_bytes", "id"], name="resource_by_size"
+            ),
+        ),
+        migrations.AddIndex(
+            "resource",
+            models.Index(
+                fields=["account", "is_listed", "last_backup_at", "id"],
+                name="resource_by_last_backup",
+            ),
+        ),
+        migrations.AddIndex(
+            "resource",
+            models.Index(
+                fields=["account", "is_listed", "kind", "last_backup_status"],
+                name="resource_by_status",
             ),
         ),
         migrations.CreateModel(

@@ -29,8 +29,8 @@ class ResourceQuerySet(models.QuerySet["Resource"]):
 
     def volumes(self) -> ResourceQuerySet:
         """What the Volumes page shows (R062): a desktop only while a user is assigned (R007)."""
-        volumes = self.filter(kind__in=Resource.VOLUME_KINDS)
-        return volumes.exclude(kind=Resource.Kind.PERSISTENT_DESKTOP, user_name="")
+        # A list, because SQLite searches no index for a column that stands alone.
+        return self.filter(is_listed__in=[True])
 
 
 class Resource(models.Model):
@@ -74,6 +74,16 @@ class Resource(models.Model):
     sort_name = models.GeneratedField(
         expression=Lower("name"), output_field=models.CharField(max_length=255), db_persist=True
     )
+    # Whether the Volumes page shows it; an index that has this, kind and status counts them all.
+    is_listed = models.GeneratedField(
+        expression=models.Case(
+            models.When(kind=Kind.PERSISTENT_DESKTOP, then=~Q(user_name="")),
+            models.When(kind__in=VOLUME_KINDS, then=True),
+            default=False,
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     # Facts of the latest backup, so that no list looks for it among a million. They are written
     # by what changes a backup (`backups.facts`) and by nothing else.
     last_backup_id = models.UUIDField(null=True, editable=False)
@@ -107,14 +117,22 @@ class Resource(models.Model):
         indexes = (
             models.Index(fields=["account", "kind", "name"], name="resource_of_account"),
             # One for each way the Volumes page is ordered; the key makes a page's end exact.
-            models.Index(fields=["account", "sort_name", "id"], name="resource_by_name"),
-            models.Index(fields=["account", "user_name", "id"], name="resource_by_user"),
-            models.Index(fields=["account", "size_bytes", "id"], name="resource_by_size"),
             models.Index(
-                fields=["account", "last_backup_at", "id"], name="resource_by_last_backup"
+                fields=["account", "is_listed", "sort_name", "id"], name="resource_by_name"
             ),
             models.Index(
-                fields=["account", "last_backup_status", "kind"], name="resource_by_status"
+                fields=["account", "is_listed", "user_name", "id"], name="resource_by_user"
+            ),
+            models.Index(
+                fields=["account", "is_listed", "size_bytes", "id"], name="resource_by_size"
+            ),
+            models.Index(
+                fields=["account", "is_listed", "last_backup_at", "id"],
+                name="resource_by_last_backup",
+            ),
+            models.Index(
+                fields=["account", "is_listed", "kind", "last_backup_status"],
+                name="resource_by_status",
             ),
         )
 

@@ -7,6 +7,7 @@ escapes what it is given.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,7 @@ RESULT_LOOK = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
     """An icon of the sprite, hidden from screen readers; ``extra`` are classes such as ``spin``."""
     classes = f"icon {extra}".strip()
