@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from backups.models import Backup
 from portal.access import Permission
-from portal.models import Account
+from portal.models import Account, Resource
 from portal.paging import capped_counts
 from reporting.protection import Concern
 
@@ -34,7 +34,8 @@ class VolumeCounts:
 
 def volume_counts_of(account: Account) -> VolumeCounts:
     """Count the volumes by the status of their latest backup, by one query."""
-    volumes = account.resources.volumes()
+    # The kinds stand before the status in the index.
+    volumes = account.resources.volumes().filter(kind__in=Resource.VOLUME_KINDS)
     statuses = (Status.READY, Status.FAILED, Status.MISSED, Status.CREATING)
     sets = {str(status): volumes.filter(last_backup_status=status) for status in statuses}
     return VolumeCounts(**capped_counts(sets | {"none": volumes.filter(last_backup_status="")}))
