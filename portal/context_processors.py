@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from portal.models import User
 
-# More than these are found by the switcher's search instead of by scrolling.
-SWITCHER_ROWS = 50
 # Counting stops here: the shell is on every page, and nobody reads the digits of more.
 COUNT_CAP = 99
 
@@ -71,15 +69,6 @@ class Shell:
         """The theme chosen by cookie; empty follows the system."""
         theme = self._request.COOKIES.get("theme", "")
         return theme if theme in {"light", "dark"} else ""
-
-    @cached_property
-    def accounts(self) -> list[Account]:
-        """The first accounts the person can switch to, by organization."""
-        if not self.is_signed_in:
-            return []
-        visible = Account.objects.visible_to(self._user).select_related("organization__customer")
-        order = ("organization__customer__name", "organization__name", "organization_id", "name")
-        return list(visible.order_by(*order)[:SWITCHER_ROWS])
 
     @cached_property
     def active_task_count(self) -> int:

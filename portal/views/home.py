@@ -13,6 +13,7 @@ from portal.models import Account
 from portal.tables import searched, show_table
 from portal.uuids import as_uuid
 
+# More than these are found by the switcher's search instead of by scrolling.
 SWITCHER_ROWS = 50
 
 

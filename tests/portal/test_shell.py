@@ -14,10 +14,11 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django_htmx.middleware import HtmxDetails
 
-from portal.context_processors import SWITCHER_ROWS, Shell
+from portal.context_processors import Shell
 from portal.dialogs import done, render_dialog
 from portal.models import Task, User
 from portal.tables import Table, show_table
+from portal.views.home import SWITCHER_ROWS
 from tests.factories import AccountFactory, NotificationFactory, TaskFactory
 from tests.people import World
 
@@ -39,7 +40,6 @@ def asked(user: Any, path: str = "/", account: Any = None, *, htmx: bool = False
 
 def test_a_stranger_costs_the_shell_no_query() -> None:  # no database is open to this test
     shell = Shell(asked(AnonymousUser()))
-    assert shell.accounts == []
     assert shell.role == ""
     assert (shell.active_task_count, shell.unread_notification_count) == (0, 0)
 
@@ -48,9 +48,8 @@ def test_the_shell_asks_each_fact_once(
     world: World, org_admin: User, django_assert_num_queries: Queries
 ) -> None:
     shell = Shell(asked(org_admin, account=world.account))
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         for _ in range(2):
-            assert [account.organization.customer for account in shell.accounts]
             assert shell.role == "Organization Administrator"
             assert shell.is_administrator
             assert shell.active_task_count == 0
@@ -65,14 +64,30 @@ def test_counts_of_the_shell_stop_at_99(world: World, org_admin: User) -> None:
 
 
 def test_the_switcher_shows_only_what_the_person_reaches(
-    world: World, elsewhere: World, org_admin: User
+    world: World, elsewhere: World, org_admin: User, client: Client
 ) -> None:
-    assert Shell(asked(org_admin)).accounts == [world.account]
+    client.force_login(org_admin)
+    part = client.get("/accounts/switcher/", headers={"HX-Request": "true"}).text
+    assert world.account.name in part
+    assert elsewhere.account.name not in part
 
 
-def test_the_switcher_is_cut_and_searched_beyond(world: World, org_admin: User) -> None:
+def test_the_switcher_is_cut_and_searched_beyond(
+    world: World, org_admin: User, client: Client
+) -> None:
     AccountFactory.create_batch(SWITCHER_ROWS, organization=world.organization)
-    assert len(Shell(asked(org_admin)).accounts) == SWITCHER_ROWS
+    client.force_login(org_admin)
+    part = client.get("/accounts/switcher/", headers={"HX-Request": "true"}).text
+    assert part.count('class="clip"') == SWITCHER_ROWS
+
+
+def test_the_switcher_is_loaded_when_it_opens(
+    world: World, org_admin: User, client: Client
+) -> None:
+    client.force_login(org_admin)
+    page = client.get(f"/accounts/{world.account.pk}/").text
+    assert 'data-hx-get="/accounts/switcher/"' in page
+    assert 'href="/accounts/"' in page.partition('id="switcher-list"')[2]
 
 
 def test_an_account_administrator_is_no_administrator_of_the_customer(account_admin: User) -> None:
