@@ -98,8 +98,7 @@ def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> di
 
 def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> str:
     """Return how many there are, as text; ``10,000+`` beyond the cap."""
-    number = _counted(rows, cap).count()
-    return f"{cap:,}+" if number > cap else f"{number:,}"
+    return capped_counts({"": rows}, cap)[""]
 
 
 def _counted(rows: QuerySet[Any], cap: int) -> QuerySet[Any, Any]:
