@@ -120,8 +120,9 @@ class Scene:
         if task is None:
             raise AssertionError("no task")
         now = self.clock.now()
+        # Its deadline counts from the moment it has a place: it is made to wait no time for one.
         Task.objects.filter(pk=task.pk).update(
-            deadline_at=now + timedelta(hours=12), next_wake_at=now
+            created_at=now, deadline_at=now + timedelta(hours=12), next_wake_at=now
         )
         task.refresh_from_db()
         return task

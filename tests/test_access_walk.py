@@ -23,6 +23,7 @@ from tests.factories import (
     BackupFactory,
     InvitationFactory,
     NotificationFactory,
+    ResourceFactory,
     RoleGrantFactory,
     TaskFactory,
 )
@@ -49,9 +50,12 @@ class Things:
     of_name: dict[str, Any]
 
     def path(self, address: Address) -> str:
-        """The address with its arguments filled in; some mean another thing by the view's name."""
+        """The address with its arguments filled in; some mean another thing by view or by app."""
+        app = address.name.partition(":")[0]
         values = {
-            name: self.of_name.get(f"{address.name}:{name}") or self.of_name[name]
+            name: self.of_name.get(f"{address.name}:{name}")
+            or self.of_name.get(f"{app}:{name}")
+            or self.of_name[name]
             for name in address.arguments
         }
         return reverse(address.name, kwargs=values)
@@ -60,6 +64,10 @@ class Things:
 @pytest.fixture
 def things(world: World) -> Things:
     backup = BackupFactory(resource=world.sandbox)
+    volume = ResourceFactory(
+        account=world.account, kind="persistent_desktop", user_name="somebody", name="pd-1"
+    )
+    of_volume = BackupFactory(resource=volume)
     task = backup.task
     of_cloud = TaskFactory(
         account=None, cloud_account=world.cloud_account, kind="test_cloud_account"
@@ -74,6 +82,9 @@ def things(world: World) -> Things:
             "resource": world.sandbox.pk,
             "backups:utility_server_detail:resource": world.utility_server.pk,
             "backup": backup.pk,
+            "volumes:resource": of_volume.resource_id,
+            "volumes:backup": of_volume.pk,
+            "kind": "persistent_desktop",
             "task": task.pk,
             "reporting:cloud_account_task:task": of_cloud.pk,
             "reporting:cloud_account_task_cancel:task": of_cloud.pk,

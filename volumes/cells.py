@@ -102,7 +102,7 @@ def state_of(volume: Resource, task: Task | None) -> SafeString:
     elif volume.attached_to:
         said = format_html('Attached<span class="sub">to {}</span>', volume.attached_to)
     else:
-        said = format_html("Detached")
+        said = SafeString("Detached")
     return format_html('<span id="state-{}">{}</span>', volume.pk, said)
 
 
@@ -218,10 +218,10 @@ def _menu(pk: UUID, name: str, url: str, view: str) -> SafeString:
 def _notes(backup: Backup) -> SafeString:
     """What else there is to say of a backup, below its name."""
     if not (backup.is_pinned or backup.is_crash_consistent or backup.description):
-        return format_html("")
+        return SafeString("")
     return format_html(
         "{}{}{}",
-        format_html('<span class="sub">Pinned</span>') if backup.is_pinned else "",
+        SafeString('<span class="sub">Pinned</span>') if backup.is_pinned else "",
         format_html('<span class="sub" title="{}">Crash-consistent</span>', _IN_USE)
         if backup.is_crash_consistent
         else "",
