@@ -37,7 +37,9 @@ def progress(request: Request, arguments: list[str]) -> Moved:
     """The indicator above the Backups section (R065)."""
     context = progress_context(request)
     html = render_to_string("volumes/_volume_progress.html", context | {"oob": True}, request)
-    return Moved(html, bool(context["is_running"]))
+    # Sizes and numbers beside the list have changed by then.
+    events = () if context["is_running"] else ("volumes-settled",)
+    return Moved(html, bool(context["is_running"]), events)
 
 
 def progress_context(request: Request) -> dict[str, Any]:
