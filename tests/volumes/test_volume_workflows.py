@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backups import policies, services
-from backups.models import Backup
+from backups.models import Backup, VolumePolicy
 from backups.policies import Wanted
 from portal import engine
 from portal.audit import SYSTEM
@@ -68,13 +68,15 @@ def test_a_deletion_removes_this_backup_and_no_other(scene: VolumeScene) -> None
     gone = scene.have_backup()
     assert scene.drive(scene.delete(gone)).state == Task.State.DONE
     scene.assert_in_order("original")
-    scene.resource.refresh_from_db()
-    assert scene.resource.last_good_id == kept.pk
+    assert _facts(scene) == (kept.pk, "ready")
     assert scene.drive(scene.delete(kept)).state == Task.State.DONE
     scene.assert_in_order("original")
+    assert _facts(scene) == (None, "")
+
+
+def _facts(scene: VolumeScene) -> tuple[object, str]:
     scene.resource.refresh_from_db()
-    assert scene.resource.last_good_id is None
-    assert scene.resource.last_backup_status == ""
+    return scene.resource.last_good_id, scene.resource.last_backup_status
 
 
 def test_the_protection_domain_stays_when_the_last_backup_goes(
@@ -153,8 +155,8 @@ def test_retention_rolls_by_the_settings_of_the_kind(scene: VolumeScene) -> None
     scene.assert_in_order("original")
 
 
-def _policy(scene: VolumeScene) -> policies.VolumePolicy:
-    return policies.VolumePolicy.of(scene.resource.account, scene.resource.kind)
+def _policy(scene: VolumeScene) -> VolumePolicy:
+    return VolumePolicy.of(scene.resource.account, scene.resource.kind)
 
 
 def test_the_manual_number_is_a_cap(scene: VolumeScene) -> None:
