@@ -109,7 +109,8 @@ def state_of(volume: Resource, task: Task | None) -> SafeString:
 def backup_status(backup: Backup) -> SafeString:
     """How a backup stands, as ``backup-<id>``; the page's poll asks anew while that changes."""
     live = format_html(' data-live="volume_backup:{}"', backup.pk) if backup.is_moving else ""
-    return format_html('<div id="backup-{}"{}>{}</div>', backup.pk, live, _standing(backup))
+    inner = _standing(backup)
+    return format_html('<div class="told" id="backup-{}"{}>{}</div>', backup.pk, live, inner)
 
 
 def _standing(backup: Backup) -> SafeString:
@@ -176,7 +177,8 @@ _BACKUP_ROW = (
 _MENU = (
     '<button type="button" class="btn-icon" popovertarget="menu-{pk}" '
     'aria-label="Actions for {name}" data-hx-get="{url}menu/" '
-    'data-hx-trigger="click once" data-hx-target="#menu-{pk}">{kebab}</button>'
+    'data-hx-trigger="click once" data-hx-target="#menu-{pk}" data-hx-swap="innerHTML">'
+    "{kebab}</button>"
     '<ul class="menu" id="menu-{pk}" popover><li><a href="{view}">View volume</a></li></ul>'
 )
 _IN_USE = "Made while the volume was in use: it is as after a power cut."
