@@ -27,7 +27,7 @@ from django.db.models.functions import Concat, JSONObject, Left
 from backups.models import Backup, BackupPolicy, note_latest
 from backups.schedule import Schedule
 from portal import engine
-from portal.bulk import Dashed, among, as_text, insert_from, uuid_from
+from portal.bulk import Dashed, among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine import clock
 from portal.engine.requests import TITLE_LENGTH
 from portal.engine.ticks import every_minute
@@ -142,8 +142,10 @@ def _start(turn: Turn, run: datetime, ids: list[uuid.UUID], now: datetime) -> li
         # A system became busy meanwhile, or the run was started before: then its task is there.
         policies = policies.filter(Exists(Task.objects.filter(pk=OuterRef("run_id"))))
         ids = list(policies.values_list("pk", flat=True))
+    systems = Resource.objects.filter(backup_policy__in=among(ids))
+    lock_in_order(systems)
     insert_from(Backup, policies, _backup(run_id, name, turn, run, now))
-    note_latest(Resource.objects.filter(backup_policy__in=among(ids)))
+    note_latest(systems)
     return ids
 
 
@@ -224,6 +226,7 @@ def mark_missed(turn: Turn, missed: datetime, resources: QuerySet[Resource]) -> 
         "due_at": missed,
         "error": error,
     }
+    lock_in_order(resources)
     insert_from(Backup, resources, entry)
     note_latest(resources)
     names: dict[uuid.UUID, list[str]] = defaultdict(list)

@@ -17,7 +17,7 @@ from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.functions import Cast
 
 from portal.adoption_plan import Facts, Homes, Plan, Row, Thing, plan
-from portal.bulk import among, update_each
+from portal.bulk import among, lock_in_order, update_each
 from portal.clouds.api import Inventory, Server, Volume
 from portal.models import Account, CloudAccount, Notification, Resource, Task
 from portal.notify import tell
@@ -214,6 +214,7 @@ def _changes(made: Plan, now: datetime) -> Iterator[tuple[UUID, dict[str, Any]]]
 
 def _write(made: Plan, changes: Mapping[UUID, dict[str, Any]]) -> None:
     """Two users who swapped their volumes must not meet on the way: both step aside first."""
+    lock_in_order(Resource.objects.filter(pk__in=among(list(changes))))
     moving = [pk for pk, values in changes.items() if "user_name" in values]
     for part in _parts(moving):
         rows = Resource.objects.filter(pk__in=among(part)).exclude(kind=Kind.PERSISTENT_DESKTOP)

@@ -44,11 +44,22 @@ def update_each(model: type[models.Model], changes: Mapping[Any, Mapping[str, An
 
     Rows of which the same columns change go together, so that no other column is written.
     """
+    lock_in_order(model._default_manager.filter(pk__in=among(list(changes))))
     alike: dict[tuple[str, ...], list[models.Model]] = {}
     for pk, values in changes.items():
         alike.setdefault(tuple(sorted(values)), []).append(model(pk=pk, **values))
     for columns, rows in alike.items():
         model._default_manager.bulk_update(rows, columns, batch_size=ROWS_A_STATEMENT)
+
+
+def lock_in_order(rows: QuerySet[Any]) -> None:
+    """Lock rows, by primary key, that the transaction is about to write.
+
+    Two that write many of the same rows would else wait for each other, until the database ends
+    one. SQLite has one writer at a time.
+    """
+    if connection.features.has_select_for_update:
+        list(rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
 
 
 def _column(field: models.Field[Any, Any], values: Mapping[str, Any]) -> Expression | F:

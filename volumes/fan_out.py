@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Concat, JSONObject, Left
 
 from backups.models import Backup, VolumePolicy, note_latest
 from portal import engine
-from portal.bulk import Dashed, among, as_text, insert_from, uuid_from
+from portal.bulk import Dashed, among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine.requests import TITLE_LENGTH
 from portal.models import Resource, Task
 
@@ -37,6 +37,7 @@ def start_backups(parent: Task, ids: Sequence[UUID], now: datetime) -> Begun:
     Safe to repeat: the id of a child is made from parent and volume.
     """
     volumes = Resource.objects.filter(pk__in=among(ids))
+    lock_in_order(volumes)
     there = volumes.filter(is_missing=False)
     is_manual = parent.args["type"] == Backup.Type.MANUAL
     with_room = _with_room(parent, there) if is_manual else there

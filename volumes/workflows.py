@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from backups.models import Backup, note_latest
 from backups.scheduler import LATE_AT_MOST
 from portal import engine
-from portal.bulk import as_text, insert_from, uuid_from
+from portal.bulk import among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
 from portal.models import Account, Notification, Resource, Task
@@ -99,8 +99,10 @@ def _mark_missed(task: Task, due: datetime) -> None:
     made = Backup.objects.filter(resource=OuterRef("pk"), due_at=due)
     rows = _volumes(task).filter(is_missing=False).exclude(Exists(made))
     ids = list(rows.values_list("pk", flat=True))
-    insert_from(Backup, Resource.objects.filter(pk__in=ids), entry)
-    note_latest(Resource.objects.filter(pk__in=ids))
+    missed = Resource.objects.filter(pk__in=among(ids))
+    lock_in_order(missed)
+    insert_from(Backup, missed, entry)
+    note_latest(missed)
 
 
 def _look_at_children(task: Task, learned: Learned) -> Learned | Again:

@@ -156,7 +156,8 @@ def checkpoint(tasks: Sequence[Task], owner: str) -> set[UUID]:
     )
     lost = set()
     with connection.cursor() as cursor:
-        for task in tasks:
+        # In one order with all who write many tasks at once.
+        for task in sorted(tasks, key=lambda task: task.pk):
             values = (getattr(task, field.attname) for field in fields)
             row = [
                 field.get_db_prep_save(value, connection)

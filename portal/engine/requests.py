@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from portal.bulk import insert_from
+from portal.bulk import insert_from, lock_in_order
 from portal.engine import clock
 from portal.engine.wake import wake_worker
 from portal.engine.workflow import registry
@@ -120,6 +120,7 @@ def stop_all(tasks: QuerySet[Task], now: datetime) -> int:
     What is cancelled waits for no place any more: it has made nothing, or has one.
     """
     stoppable = tasks.filter(state__in=[Task.State.QUEUED, Task.State.RUNNING])
+    lock_in_order(stoppable)
     asked = stoppable.filter(cancel_requested_at=None).update(
         cancel_requested_at=now,
         next_wake_at=now,
