@@ -50,6 +50,7 @@ def test_the_window_has_the_labels_of_the_documentation(world: World, admin: Cli
     for label in (
         "Backups Settings", "Schedule daily backups", "Backup time",
         "Number of scheduled backups retained", "Number of manual backups retained", "Confirm",
+        "Number of post-session backups retained",
         "incur storage costs from your cloud provider", "including weekends", "Maximum 100",
     ):  # fmt: skip
         assert label in page
@@ -95,11 +96,21 @@ def test_without_a_schedule_the_manual_number_alone_is_saved(world: World, admin
     assert policy.keep_scheduled == 7
 
 
+def test_post_session_backups_have_a_number_of_their_own(world: World, admin: Client) -> None:
+    page = text(admin.get(url(world.sandbox), headers=HTMX))
+    field = page.partition('name="keep_after_session"')[2].partition(">")[0]
+    assert 'value="3"' in field, "the default (R159)"
+    post(admin, world.sandbox, is_scheduled="-", keep_after_session="9")
+    policy = BackupPolicy.objects.get()
+    assert (policy.is_scheduled, policy.keep_manual, policy.keep_after_session) == (False, 4, 9)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
         *(("keep_scheduled", value, RANGE) for value in ("0", "-1", "101", "3.5", "x", "")),
         *(("keep_manual", value, RANGE) for value in ("0", "-1", "101", "1e9", "²", "")),
+        *(("keep_after_session", value, RANGE) for value in ("0", "-1", "101", "")),
         *(("backup_time", value, "Enter a time of day") for value in ("25:00", "noon", "", "\x00")),
         ("time_zone", "Mars/Olympus", "Choose a time zone of the list."),
         ("time_zone", "", "Choose a time zone of the list."),
