@@ -112,7 +112,9 @@ def _context(
 
 def _back(request: Request, given: QueryDict) -> str:
     """The tab it was opened from, as it stood."""
-    name = "volume_backup_list" if given.get("from") == "backups" else "volume_list"
+    # The dialog posts to its own address, which says where it was opened.
+    origin = given.get("from") or request.GET.get("from")
+    name = "volume_backup_list" if origin == "backups" else "volume_list"
     address = reverse(f"volumes:{name}", args=[request.account.pk])
     kept = {key: given[key] for key in ("q", "status", "kind") if given.get(key)}
     return f"{address}?{urlencode(kept)}" if kept else address

@@ -100,8 +100,9 @@ def test_backup_again_backs_up_that_volume_alone(
     again = reverse("volumes:volume_backup_create", args=[world.account.pk])
     dialog = admin.get(again, {"volume": str(backup.resource_id), "from": "backups"}, headers=HTMX)
     assert "EP-sofia" in dialog.text
-    sent = {"volume": str(backup.resource_id), "from": "backups", "name": "By hand"}
-    answer = admin.post(again, sent, headers=HTMX)
+    address = dialog.text.partition('data-hx-post="')[2].partition('"')[0].replace("&amp;", "&")
+    sent = {"volume": str(backup.resource_id), "name": "By hand"}
+    answer = admin.post(address, sent, headers=HTMX)
     assert answer.headers["HX-Redirect"] == reverse(
         "volumes:volume_backup_list", args=[world.account.pk]
     )
