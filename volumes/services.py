@@ -163,7 +163,10 @@ def skipped_of(parent: Task) -> int:
 
 
 def time_left(parent: Task, tally: Tally) -> timedelta | None:
-    """How long it should still take at the pace so far; None until there is a pace."""
-    if not tally.ended or not parent.started_at or tally.total <= tally.ended:
+    """How long it should still take at the pace so far; None until there is a pace.
+
+    What fails at once tells nothing of how long the others take.
+    """
+    if not tally.done or not parent.started_at or tally.total <= tally.ended:
         return None
     return (clock.now() - parent.started_at) * (tally.total - tally.ended) / tally.ended

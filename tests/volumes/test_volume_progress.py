@@ -73,6 +73,13 @@ def test_before_the_first_has_ended_no_time_is_promised(world: World, reader: Cl
     assert "failed" not in indicator
 
 
+def test_what_failed_at_once_is_no_pace(world: World, reader: Client) -> None:
+    backup_of_many(world.account, "failed running queued")
+    indicator = _indicator(_page(reader, world.account))
+    assert "1 of 3 volumes" in indicator
+    assert " left" not in indicator
+
+
 def test_single_ones_are_counted_apart(world: World, reader: Client) -> None:
     being_made(a_volume(world.account))
     assert "1 backup in progress" in _indicator(_page(reader, world.account))
