@@ -320,6 +320,15 @@ def test_names_are_not_squeezed(tab: Browser, scene: Scene) -> None:
         assert kind <= 20, f"the kind takes more than a line at {width}"
 
 
+def test_without_progress_there_is_no_gap_for_it(tab: Browser, scene: Scene) -> None:
+    tab.open(_address(scene))
+    above = tab.page.get_by_role("navigation", name="Volumes sections").bounding_box()
+    panel = tab.page.get_by_role("region", name="Backups").bounding_box()
+    assert above
+    assert panel
+    assert panel["y"] - (above["y"] + above["height"]) <= 24
+
+
 def test_without_script_a_backup_is_restored_and_settings_saved(
     browser_tab: Browser, scene: Scene
 ) -> None:
