@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from portal.models.tasks import Task
@@ -18,7 +19,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def not_dismissed_by(self, user: User) -> NotificationQuerySet:
         """Leave out what this person has dismissed; others still see it (R162)."""
-        return self.exclude(dismissals__user=user)
+        dismissed = Dismissal.objects.filter(notification=OuterRef("pk"), user=user)
+        return self.filter(~Exists(dismissed))
 
     def unread_by(self, user: User, account: Account) -> NotificationQuerySet:
         """What the bell counts: this account's, newest not yet dismissed by the user."""
