@@ -37,7 +37,7 @@ from portal.models import (
 from portal.paging import Order, cursor_of
 from tests.bench.figure import Figure
 
-FEW, MANY = 1_000, 20_000
+FEW, MANY = 1_000, 1_000_000
 ROWS = 50
 ROUNDS = {FEW: 21, MANY: 7}
 # performance.md
