@@ -215,6 +215,124 @@ class Mark:
         )
 
 
+@dataclass(frozen=True)
+class Target:
+    """The other site, as the sending one knows it.
+
+    ``site`` is a region; ``link`` is the name by which a cluster knows the other (AHV: its
+    Remote Site). Each cloud reads the one it needs.
+    """
+
+    site: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A copy that has left for the other site whole. ``id`` is what the receiving driver wants.
+
+    ``size_bytes`` is what travelled, 0 where the cloud does not say.
+    """
+
+    id: str
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """The other cluster, as this one is set up to replicate to it (AHV: a Remote Site).
+
+    ``addresses`` maps address to port; ``containers`` maps ours to theirs. ``status`` is the
+    cloud's own word in lower case without its prefix: ``established`` alone is usable.
+    ``throttle`` is what limits the bandwidth, in the cloud's own words and units, or "".
+    """
+
+    name: str
+    addresses: Mapping[str, int]
+    status: str
+    capabilities: tuple[str, ...]
+    containers: Mapping[str, str]
+    throttle: str = ""
+    is_compressed: bool = False
+    latency_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How much of a limit of the cloud's is used."""
+
+    name: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    """What a site is like, as far as disaster recovery depends on it.
+
+    ``addresses`` are those under which other clusters know this one. ``placed`` says in which
+    containers the disks of each server and volume are, by its id. ``sizes`` are the VM sizes
+    offered here, with vCPUs and megabytes of memory; empty where a cloud has no such list.
+    """
+
+    identity: Identity
+    addresses: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    containers: tuple[str, ...] = ()
+    placed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    quotas: tuple[Quota, ...] = ()
+
+
+class TransferCloud(Protocol):
+    """What a cloud does to bring copies to another site, and back.
+
+    Both directions use the same verbs: one site sends, the other receives. Replication sends
+    from the primary; a restore from the replica sends from the secondary. ``token`` is of the
+    task that transfers, at both sides. Copies are those of servers, desktops and volumes
+    alike, by the ids that the verbs which made or received them answered.
+    """
+
+    def ensure_sent(self, copy_id: str, token: str, mark: Mark, to: Target) -> Operation | Sent:
+        """Send a copy to the other site; answer when all of it has left.
+
+        The operation tells percent and bytes. One that stands still because the link is down
+        is running; one that broke off is begun again. `NotFound` when the copy is gone.
+        """
+
+    def ensure_received(self, sent_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Make what has arrived a lasting copy of this site's own, marked; here, not there.
+
+        It can be sent back, and restored like any copy made here: with the verbs of servers
+        where a server or desktop was copied, else with those of volumes. A machine among it is
+        off. Refused when nothing arrives in ten minutes.
+        """
+
+    def find_received(self, copy_id: str) -> Copy:
+        """Return a complete copy that was received; `NotFound` when it is gone."""
+
+    def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
+        """Remove what was needed to send and is needed no more. After it was received."""
+
+    def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:
+        """Stop sending and remove everything made here to send this copy; the copy stays.
+
+        None: nothing of it is left. Also when the copy itself is gone.
+        """
+
+    def ensure_not_received(
+        self, token: str, mark: Mark, copy_id: str = "", sent_id: str = ""
+    ) -> Operation | None:
+        """Remove what was received by this token, whole or half, or known by its ids.
+
+        What protects a resource for good stays (R083).
+        """
+
+    def site_facts(self, site: str = "") -> SiteFacts:
+        """Say what this cluster, or this region, is like. Many calls; not for every day's work."""
+
+
 class VolumeCloud(Protocol):
     """What a cloud does for volumes, and for desktops: servers that are copied as they run.
 
@@ -227,16 +345,21 @@ class VolumeCloud(Protocol):
     def volume(self, volume_id: str) -> Volume:
         """Return one volume; `NotFound` when it is gone."""
 
-    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_volume_copy(
+        self, volume_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         """Make a lasting copy of a volume, marked; of one in use it is crash-consistent.
 
-        It is never detached here.
+        It is never detached here. With ``to``, a cloud that can sends it there as soon as it
+        is taken, only what has changed; `ensure_sent` waits for that, or sends it itself.
         """
 
-    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_desktop_copy(
+        self, server_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         """Make a lasting copy of a desktop, marked; of a running one it is crash-consistent.
 
-        Its power is not touched.
+        Its power is not touched. ``to`` as above.
         """
 
     def find_volume_copy(self, copy_id: str) -> Copy:
