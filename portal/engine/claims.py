@@ -51,16 +51,23 @@ def admit(now: datetime) -> None:
     for pk in list(waiting.values_list("pk", flat=True)):
         with transaction.atomic():
             # The row lock makes the count true: two runners admit one after the other.
-            locked = CloudAccount.objects.select_for_update().only("max_tasks", "customer")
-            cloud_account = locked.get(pk=pk)
-            started: Counter[UUID | None] = Counter(
-                Task.objects.filter(cloud_account=pk, state__in=Task.STARTED).values_list(
-                    "account", flat=True
-                )
-            )
-            places = cloud_account.max_tasks - started.total()
-            if places > 0:
-                _let_start(Task.objects.filter(pk__in=_chosen(cloud_account, started, places)), now)
+            locked = CloudAccount.objects.select_for_update()
+            cloud_account = locked.only("max_tasks", "max_transfers", "customer").get(pk=pk)
+            _fill(cloud_account, cloud_account.max_tasks, now, is_transfer=False)
+            _fill(cloud_account, cloud_account.max_transfers, now, is_transfer=True)
+
+
+def _fill(cloud_account: CloudAccount, limit: int, now: datetime, *, is_transfer: bool) -> None:
+    """Give the free places at a cloud account away; transfers have places of their own."""
+    tasks = Task.objects.filter(cloud_account=cloud_account.pk, is_transfer=is_transfer)
+    started: Counter[UUID | None] = Counter(
+        tasks.filter(state__in=Task.STARTED).values_list("account", flat=True)
+    )
+    places = limit - started.total()
+    queued = tasks.filter(state=State.QUEUED)
+    if places > 0 and queued.exists():
+        chosen = _chosen(cloud_account, queued, started, places)
+        _let_start(Task.objects.filter(pk__in=chosen), now)
 
 
 def _let_start(tasks: QuerySet[Task], now: datetime) -> None:
@@ -75,13 +82,15 @@ def _let_start(tasks: QuerySet[Task], now: datetime) -> None:
 
 
 def _chosen(
-    cloud_account: CloudAccount, started: Mapping[UUID | None, int], places: int
+    cloud_account: CloudAccount,
+    queued: QuerySet[Task],
+    started: Mapping[UUID | None, int],
+    places: int,
 ) -> list[UUID]:
     """Give each place to the account that has the fewest, then to the one that waits longest.
 
     Asks for the oldest of each account alone: ten thousand may wait.
     """
-    queued = Task.objects.filter(cloud_account=cloud_account.pk, state=State.QUEUED)
     lines = {
         account: deque(
             queued.filter(account=account)

@@ -21,11 +21,22 @@ from portal.clouds.guard import WrongPlace
 from portal.endpoints import objection_to
 from portal.engine.clock import Clock
 from portal.engine.course import Event
+from portal.engine.workflow import registry
 from portal.models import CloudAccount, Task
 
 Health = CloudAccount.Health
 # An account that keeps answering has that written down no more often than this.
 ANSWER_SECONDS = 60
+
+
+def place_of(task: Task) -> UUID | None:
+    """The cloud account at which the task's present step runs, if any."""
+    workflow = registry.workflows[task.kind]
+    step = workflow.find(task.step) if workflow.has(task.step) else None
+    if step is not None and step.is_local:
+        return None
+    is_elsewhere = step is not None and step.is_elsewhere
+    return task.other_cloud_account_id if is_elsewhere else task.cloud_account_id
 
 
 class Connections:
@@ -39,7 +50,12 @@ class Connections:
 
     def refresh(self, tasks: Iterable[Task], now: datetime) -> None:
         """Read the cloud accounts of these tasks anew; credentials may have changed."""
-        wanted = {task.cloud_account_id for task in tasks if task.cloud_account_id}
+        wanted = {
+            pk
+            for task in tasks
+            for pk in (task.cloud_account_id, task.other_cloud_account_id)
+            if pk
+        }
         for account in CloudAccount.objects.filter(pk__in=wanted):
             self._accounts[account.pk] = account
             # A name may stand for another machine than when it was saved.
@@ -50,15 +66,16 @@ class Connections:
                 self._clouds[account.pk] = (connection, connect(connection, self._seconds))
 
     def cloud(self, task: Task) -> Cloud:
-        """Return the driver of the task's cloud account; a task without one must not use it."""
-        if task.cloud_account_id is None:
+        """Return the driver of the task's step; a task without a cloud account must not use it."""
+        place = place_of(task)
+        if place is None:
             return cast(Cloud, None)
-        return self._clouds[task.cloud_account_id][1]
+        return self._clouds[place][1]
 
     def note(self, task: Task, event: Event, now: datetime) -> None:
         """Remember what an answer says of the cloud account, until `write_health`."""
-        if task.cloud_account_id:
-            self._noted[task.cloud_account_id] = event
+        if place := place_of(task):
+            self._noted[place] = event
 
     def write_health(self, now: datetime) -> None:
         """Write what changed: reachable or not, and until when it asked to be left alone."""

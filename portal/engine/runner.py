@@ -26,7 +26,7 @@ from django.db import transaction
 from portal.clouds.api import Cloud, CloudError, Operation, Progress
 from portal.engine import claims
 from portal.engine.clock import Clock, SystemClock, using
-from portal.engine.connections import Connections
+from portal.engine.connections import Connections, place_of
 from portal.engine.course import Course, Event, Reached
 from portal.engine.endings import follow_ending, write_ending
 from portal.engine.workflow import Job, Later, Step, registry
@@ -141,7 +141,7 @@ class Runner:
         polls: dict[UUID | None, list[Task]] = defaultdict(list)
         for task in tasks:
             if task.operation:
-                polls[task.cloud_account_id].append(task)
+                polls[place_of(task)].append(task)
             else:
                 self._start_call(task)
         for waiting in polls.values():

@@ -74,6 +74,8 @@ class Step:
     remembered instead, or `Again` keeps the task in the step. ``timeout_seconds`` counts
     from the step's first run; with ``may_time_out`` the task goes on to the next step,
     else it fails.
+    ``is_elsewhere`` steps run at the task's other cloud account, the secondary;
+    ``is_local`` ones at none.
     ``is_committed`` steps stand past the point of no return: the task can no longer
     be cancelled, and a refusal is tried again until the deadline.
     """
@@ -87,6 +89,8 @@ class Step:
     timeout_seconds: float | None = None
     may_time_out: bool = False
     is_committed: bool = False
+    is_elsewhere: bool = False
+    is_local: bool = False
 
 
 @dataclass

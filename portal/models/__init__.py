@@ -1,7 +1,7 @@
 """The ground floor's tables, by concern."""
 
 from portal.models.audit import AuditEntry
-from portal.models.clouds import CloudAccount, DiscoveredServer
+from portal.models.clouds import CloudAccount, DiscoveredServer, InstanceType
 from portal.models.heartbeat import Heartbeat
 from portal.models.notifications import Dismissal, Notification
 from portal.models.resources import Resource, ResourceWord
@@ -26,6 +26,7 @@ __all__ = [
     "Dismissal",
     "Heartbeat",
     "Infrastructure",
+    "InstanceType",
     "Invitation",
     "Notification",
     "Organization",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -83,6 +84,11 @@ class CloudAccount(models.Model):
     max_tasks = models.PositiveSmallIntegerField(
         "tasks at a time", default=25, help_text="Tasks that may be under way here at once."
     )
+    max_transfers = models.PositiveSmallIntegerField(
+        "replications at a time",
+        default=20,
+        help_text="Copies that may be on their way to the secondary site at once.",
+    )
 
     health = models.CharField(
         max_length=12, choices=Health.choices, default=Health.UNKNOWN, editable=False
@@ -120,6 +126,33 @@ class CloudAccount(models.Model):
             connect_timeout=settings.CLOUD_CONNECT_TIMEOUT_SECONDS,
             read_timeout=settings.CLOUD_READ_TIMEOUT_SECONDS,
         )
+
+
+class InstanceType(models.Model):
+    """A size of machine that administrators declare for a cluster, which has no list of its own.
+
+    Those in use at a primary must exist at its secondary with equal values (R106).
+    """
+
+    cloud_account = models.ForeignKey(
+        CloudAccount, models.CASCADE, related_name="instance_types", db_index=False
+    )
+    name = models.CharField(max_length=100)
+    vcpus = models.PositiveIntegerField("vCPUs", validators=[MinValueValidator(1)])
+    memory_mb = models.PositiveIntegerField("memory in MB", validators=[MinValueValidator(1)])
+
+    class Meta:
+        ordering = ("vcpus", "memory_mb", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["cloud_account", "name"],
+                name="instance_type_is_named_once",
+                violation_error_message="This cloud account already has an instance type so named.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.vcpus} vCPU · {self.memory_mb / 1024:g} GB"
 
 
 class DiscoveredServer(models.Model):

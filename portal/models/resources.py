@@ -91,6 +91,10 @@ class Resource(models.Model):
     last_backup_at = models.DateTimeField(default=NEVER, editable=False)
     last_good_id = models.UUIDField(null=True, editable=False)
     last_good_at = models.DateTimeField(default=NEVER, editable=False)
+    # How the latest backup's replication stands; and the time of the newest backup of which the
+    # secondary site has a complete replica.
+    last_replication_status = models.CharField(max_length=12, blank=True, editable=False)
+    last_replica_at = models.DateTimeField(default=NEVER, editable=False)
 
     objects = ResourceQuerySet.as_manager()
 

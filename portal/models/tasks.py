@@ -73,6 +73,11 @@ class Task(models.Model):
     cloud_account = models.ForeignKey(
         CloudAccount, models.PROTECT, null=True, related_name="tasks", db_index=False
     )
+    # Where the steps run that say so: the secondary's cloud account. Places are counted at the
+    # other one alone.
+    other_cloud_account = models.ForeignKey(
+        CloudAccount, models.PROTECT, null=True, related_name="+", db_index=False
+    )
     resource = models.ForeignKey(Resource, models.PROTECT, null=True, related_name="tasks")
     # The task that started this one among many, and says how they went.
     parent = models.ForeignKey(
@@ -80,6 +85,8 @@ class Task(models.Model):
     )
     # No other exclusive task may be active on the resource.
     is_exclusive = models.BooleanField(default=False)
+    # Bytes travel between sites for hours: it takes none of the places of what people wait for.
+    is_transfer = models.BooleanField(default=False)
     # The resource is in maintenance mode while this is active.
     is_maintenance = models.BooleanField(default=False)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)

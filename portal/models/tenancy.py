@@ -158,6 +158,24 @@ class Account(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The vendor's own infrastructure has no second site of the customer's (R101).
+    is_vendor_hosted = models.BooleanField("on the vendor's infrastructure", default=False)
+
+    # Disaster recovery, as its configuration task left it; written by nothing else.
+    dr_enabled = models.BooleanField("disaster recovery", default=False, editable=False)
+    dr_cloud_account = models.ForeignKey(
+        "portal.CloudAccount",
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="secondary_accounts",
+        help_text="Backup cloud account: the secondary cluster, or the same subscription.",
+    )
+    # The secondary cluster's name, or the region.
+    dr_site = models.CharField(max_length=100, blank=True, editable=False)
+    # By which the clusters know each other (AHV: the Remote Sites), from here and from there.
+    dr_link = models.CharField(max_length=100, blank=True, editable=False)
+    dr_link_back = models.CharField(max_length=100, blank=True, editable=False)
 
     objects = AccountQuerySet.as_manager()
 
@@ -167,6 +185,10 @@ class Account(models.Model):
                 fields=["organization", "name"],
                 name="account_name_is_unique_in_organization",
                 violation_error_message="This organization already has an account of that name.",
+            ),
+            models.CheckConstraint(
+                condition=Q(dr_enabled=False) | Q(dr_cloud_account__isnull=False),
+                name="disaster_recovery_has_a_secondary",
             ),
         )
 
