@@ -12,7 +12,8 @@ from django.db import transaction
 
 from backups import services
 from backups.models import Backup
-from backups.workflows import CHECK, REMOVE_COPY, CreateBackup, mark_of
+from backups.replicas import mark_of
+from backups.workflows import CHECK, REMOVE_COPY, CreateBackup
 from portal import engine
 from portal.audit import Actor, record
 from portal.clouds.api import CloudRefused, Copy, NotFound, Operation

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from backups import retention, services
 from backups.models import Backup
+from backups.replicas import mark_of
 from backups.workflows import (
     AWAIT_GUEST,
     CHECK,
@@ -23,7 +24,6 @@ from backups.workflows import (
     REMOVE_COPY,
     SHUT_DOWN,
     CreateBackup,
-    mark_of,
 )
 from portal import engine
 from portal.audit import Actor, record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from backups.models import Backup
+from backups.models import Backup, Replica
 from portal.adoption import keeps_volumes
 from portal.models import Resource
 from portal.refusals import Refused
@@ -20,6 +20,7 @@ def let_go_of_backups(resource: Resource) -> None:
             f"{resource} has {count} backup{'s' if count > 1 else ''}. Delete them first; "
             "nobody could restore them afterwards."
         )
+    Replica.objects.filter(backup__in=backups).delete()
     backups.delete()
 
 

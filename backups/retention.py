@@ -3,7 +3,8 @@
 Retention follows a backup that succeeded, for its type alone: what is over the number goes,
 the oldest first, through the deletion a person would start. One at a time: while a system's
 backup is deleted, nothing else can begin on it. It never takes a pinned backup, one that
-serves as master image, or the only one that can be restored.
+serves as master image, the only one that can be restored, the only one with a replica where
+disaster recovery is on, or one that is being replicated.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from backups.models import Backup, BackupQuerySet, Settings, settings_of
+from backups.models import Backup, BackupQuerySet, Replica, Settings, settings_of
 from portal.models import Resource, Task
 from portal.refusals import Refused
 
-Type = Backup.Type
+Type, Status = Backup.Type, Backup.Status
 _DELETIONS = ("delete_backup", "delete_volume_backup")
 
 
@@ -47,7 +48,20 @@ def surplus(resource: Resource, type_: str, keep: int, *, coming: int = 0) -> li
     over = list(_rolling(resource, type_)[max(0, keep - coming) :])
     if not coming and not _others_ready(resource, over).exists():
         over = over[1:]  # the newest of them is all there is
-    return over[::-1]
+    return _without_needed_replicas(resource, over)[::-1]
+
+
+def _without_needed_replicas(resource: Resource, over: list[Backup]) -> list[Backup]:
+    """Leave out what is being replicated, and the newest replica while no kept one has any."""
+    over = [each for each in over if each.replication_status != Replica.Status.IN_PROGRESS]
+    if not over or not resource.account.dr_enabled:
+        return over
+    there = Replica.objects.there().filter(backup__resource=resource, backup__status=Status.READY)
+    backups = list(there.order_by("-backup__created_at").values_list("backup", flat=True))
+    going = {each.pk for each in over}
+    if backups and going.issuperset(backups):
+        over = [each for each in over if each.pk != backups[0]]
+    return over
 
 
 def _others_ready(resource: Resource, going: list[Backup]) -> QuerySet[Backup]:
@@ -73,6 +87,14 @@ def trim_on(task: Task) -> None:
     backup = Backup.objects.select_related("resource__account").filter(pk=cause).first()
     keep = kept_number(backup.resource, backup.type) if backup else None
     if backup and keep is not None:
+        _trim(backup.resource, backup.type, backup, keep)
+
+
+def trim_after_replication(task: Task) -> None:
+    """Follow a replication that has succeeded: what was kept for its replica may go now."""
+    backup = Backup.objects.select_related("resource__account").get(pk=task.args["backup"])
+    keep = kept_number(backup.resource, backup.type)
+    if keep is not None and backup.is_ready:
         _trim(backup.resource, backup.type, backup, keep)
 
 

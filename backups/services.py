@@ -6,12 +6,13 @@ from typing import Any
 
 from django.db import transaction
 
-from backups.models import Backup, IllegalTransition, settings_of
+from backups.models import Backup, IllegalTransition, Replica, settings_of
+from backups.replicas import removals_of, restore_args
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import PowerState
 from portal.clouds.kinds import KINDS
-from portal.models import Resource, Task
+from portal.models import Account, Resource, Task
 from portal.refusals import Refused
 
 # Minutes for a powered-off image of 45 GB, as the product documentation states (R024).
@@ -207,7 +208,7 @@ def create_volume_backup(
         exclusive=True,
         origin=origin,
         requested_by=actor.user,
-        args=volume_args_of(resource, backup),
+        args=volume_args_of(resource, backup) | {"to": target_of(resource.account)},
     )
     backup.task = task
     backup.created_at = task.created_at
@@ -217,6 +218,13 @@ def create_volume_backup(
         name=name, task=str(task.pk),
     )  # fmt: skip
     return backup
+
+
+def target_of(account: Account) -> dict[str, str]:
+    """The secondary site as tasks' arguments name it; see `portal.clouds.api.Target`."""
+    if not account.dr_enabled:
+        return {}
+    return {"site": account.dr_site, "link": account.dr_link}
 
 
 def volume_args_of(resource: Resource, backup: Backup) -> dict[str, Any]:
@@ -231,11 +239,19 @@ def volume_args_of(resource: Resource, backup: Backup) -> dict[str, Any]:
     }
 
 
+def usable_replica(backup: Backup) -> Replica | None:
+    """The replica a restore can use: complete, and not removed."""
+    return backup.replicas.there().select_related("account").order_by("-completed_at").first()
+
+
 @transaction.atomic
-def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) -> Task:
+def restore_backup(
+    actor: Actor, backup: Backup, *, may_power_off: bool = True, from_replica: bool = False
+) -> Task:
     """Start putting a complete backup back onto its own resource (R002, R004).
 
-    Raises Refused, Busy and PowerOffNotAccepted among them; then nothing has changed.
+    With ``from_replica`` the copy at the secondary site is used, and the local one not read
+    (R051). Raises Refused, Busy and PowerOffNotAccepted among them; then nothing has changed.
     """
     resource = backup.resource
     if not backup.may_restore:
@@ -244,26 +260,32 @@ def restore_backup(actor: Actor, backup: Backup, *, may_power_off: bool = True) 
     if hindrance := restore_hindrance(resource):
         raise Refused(hindrance)
     require_consent(resource, may_power_off=may_power_off)
+    replica = usable_replica(backup) if from_replica else None
+    if from_replica and replica is None:
+        raise Refused(f"“{backup}” has no complete replica.", field="from_replica")
     args = {"copy": backup.external_id, "may_power_off": may_power_off}
-    if resource.is_volume:
+    # What comes back of a desktop is a machine, so it is put in place as a server's copy is.
+    as_volume = resource.is_volume and not (replica and resource.is_desktop)
+    if as_volume:
         args |= volume_args_of(resource, backup) | {"user": resource.user_name}
     else:
         args |= args_of(resource, backup, may_power_off=may_power_off)
     task = engine.start(
-        "restore_volume_backup" if resource.is_volume else "restore_backup",
+        "restore_volume_backup" if as_volume else "restore_backup",
         title=f"Restore {label_of(resource)}",
         subject=backup.name,
         account=resource.account,
         cloud_account=resource.cloud_account,
+        other_cloud_account=replica.cloud_account if replica else None,
         resource=resource,
         exclusive=True,
         maintenance=True,
         requested_by=actor.user,
-        args=args,
+        args=args | (restore_args(replica) if replica else {}),
     )
     record(
         actor, "backup.restore", resource, result="requested", backup=str(backup.pk),
-        name=backup.name, task=str(task.pk),
+        name=backup.name, task=str(task.pk), source=replica.site if replica else backup.site,
     )  # fmt: skip
     return task
 
@@ -298,11 +320,20 @@ def _delete(
     resource, before = backup.resource, backup.status
     if backup.task is None:
         raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
+    if backup.replication_status == Replica.Status.IN_PROGRESS:
+        raise Refused(
+            f"“{backup}” is being replicated. Delete it when that has ended, or cancel that task."
+        )
+    replicas = list(backup.replicas.not_removed().select_related("task", "cloud_account"))
     args = {
+        "account": str(resource.account_id),
+        "resource": str(resource.pk),
         "backup": str(backup.pk),
+        "type": backup.type,
         "copy": backup.external_id,
         "token": backup.task.token,
         "status_before": before,
+        "replicas": removals_of(replicas),
     }
     if resource.is_volume:
         args |= volume_args_of(resource, backup)
@@ -312,6 +343,7 @@ def _delete(
         subject=backup.name,
         account=resource.account,
         cloud_account=resource.cloud_account,
+        other_cloud_account=replicas[0].cloud_account if replicas else None,
         resource=resource,
         exclusive=True,
         origin=origin,

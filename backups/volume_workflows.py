@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from backups import retention
 from backups.models import Backup
+from backups.replicas import (
+    FETCH,
+    REMOVE_REPLICAS,
+    REMOVE_SENT,
+    copy_of,
+    drop_fetched,
+    from_replica,
+    mark_of,
+    source_of,
+)
 from backups.workflows import (
     AWAIT_GUEST,
     POWER_BACK,
@@ -22,7 +32,15 @@ from backups.workflows import (
     tell_of,
 )
 from portal import engine
-from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState, Volume
+from portal.clouds.api import (
+    CloudRefused,
+    Copy,
+    NotFound,
+    Operation,
+    PowerState,
+    Target,
+    Volume,
+)
 from portal.engine import clock
 from portal.engine.workflow import Job, Learned, Step, Workflow
 from portal.models import Notification, Resource, Task
@@ -33,12 +51,6 @@ if TYPE_CHECKING:
 
 def _is_desktop(job: Job) -> bool:
     return bool(job.args["kind"] == Resource.Kind.PERSISTENT_DESKTOP)
-
-
-def _mark(job: Job) -> Mark:
-    """The mark on what the task makes; the resource in it names what all its backups share."""
-    args = job.args
-    return Mark(args["account"], args["resource"], args["backup"], job.token, args["type"])
 
 
 # Looking
@@ -72,7 +84,8 @@ LOOK = Step("look", "Check the volume", _look)
 
 def _copy(job: Job) -> Operation | Learned:
     ensure = job.cloud.ensure_desktop_copy if _is_desktop(job) else job.cloud.ensure_volume_copy
-    answer = ensure(job.args["server"], job.token, _mark(job))
+    to = Target(**job.args["to"]) if job.args.get("to") else None
+    answer = ensure(job.args["server"], job.token, mark_of(job), to)
     return {"copy": answer.id} if isinstance(answer, Copy) else answer
 
 
@@ -83,7 +96,7 @@ def _check(job: Job) -> Learned:
 def _remove_copy(job: Job) -> Operation | None:
     if "copy" not in job.begun:
         return None
-    return job.cloud.ensure_no_volume_copy(job.token, _mark(job))
+    return job.cloud.ensure_no_volume_copy(job.token, mark_of(job))
 
 
 @engine.register
@@ -140,13 +153,8 @@ class CreateVolumeBackup(Workflow):
 
 
 def _look_at_both(job: Job) -> Learned:
-    try:
-        job.cloud.find_volume_copy(job.args["copy"])
-    except NotFound as error:
-        raise NotFound(
-            "The backup is no longer at the cloud, so nothing was changed.",
-            advice="Restore another backup, and delete this one from the list.",
-        ) from error
+    if not from_replica(job.args, job.memory):
+        _look_at_copy(job)
     found = _look(job)
     if not _is_desktop(job) and found["is_in_use"]:
         raise CloudRefused(
@@ -161,16 +169,26 @@ def _look_at_both(job: Job) -> Learned:
     return found
 
 
+def _look_at_copy(job: Job) -> None:
+    try:
+        job.cloud.find_volume_copy(job.args["copy"])
+    except NotFound as error:
+        raise NotFound(
+            "The backup is no longer at the cloud, so nothing was changed.",
+            advice="Restore another backup, and delete this one from the list.",
+        ) from error
+
+
 def _set_aside(job: Job) -> Operation | None:
     ensure = job.cloud.ensure_desktop_undo if _is_desktop(job) else job.cloud.ensure_volume_undo
-    return ensure(job.args["server"], job.token, _mark(job))
+    return ensure(job.args["server"], job.token, mark_of(job))
 
 
 def _put_in_place(job: Job) -> Operation | Learned | None:
-    thing, copy = job.args["server"], job.args["copy"]
+    thing, copy = job.args["server"], copy_of(job)
     if _is_desktop(job):
-        return job.cloud.ensure_desktop_restored(thing, copy, job.token, _mark(job))
-    answer = job.cloud.ensure_volume_restored(thing, copy, job.token, _mark(job))
+        return job.cloud.ensure_desktop_restored(thing, copy, job.token, mark_of(job))
+    answer = job.cloud.ensure_volume_restored(thing, copy, job.token, mark_of(job))
     return {"volume": answer.id} if isinstance(answer, Volume) else answer
 
 
@@ -183,8 +201,8 @@ def _save_identity(task: Task, learned: Learned) -> Learned:
 
 def _drop_undo(job: Job) -> Operation | None:
     if _is_desktop(job):
-        return job.cloud.ensure_no_desktop_undo(job.args["server"], job.token, _mark(job))
-    return job.cloud.ensure_no_volume_undo(job.args["server"], job.token, _mark(job))
+        return job.cloud.ensure_no_desktop_undo(job.args["server"], job.token, mark_of(job))
+    return job.cloud.ensure_no_volume_undo(job.args["server"], job.token, mark_of(job))
 
 
 def _is_undone(job: Job) -> bool:
@@ -203,8 +221,8 @@ def _put_back(job: Job) -> Operation | None:
     if _is_undone(job):
         return None
     if _is_desktop(job):
-        return job.cloud.ensure_desktop_undone(job.args["server"], job.token, _mark(job))
-    return job.cloud.ensure_volume_undone(job.args["server"], job.token, _mark(job))
+        return job.cloud.ensure_desktop_undone(job.args["server"], job.token, mark_of(job))
+    return job.cloud.ensure_volume_undone(job.args["server"], job.token, mark_of(job))
 
 
 def _save_former_identity(task: Task, learned: Learned) -> Learned:
@@ -229,6 +247,7 @@ class RestoreVolumeBackup(Workflow):
 
     kind = "restore_volume_backup"
     steps: ClassVar[tuple[Step, ...]] = (
+        *FETCH,
         Step("look", "Check the volume and the backup", _look_at_both, save=_save_look),
         SHUT_DOWN,
         POWER_OFF,
@@ -236,6 +255,7 @@ class RestoreVolumeBackup(Workflow):
         Step("swap", "Put the backup in place", _put_in_place, save=_save_identity, weight=4),
         POWER_ON,
         Step("drop", "Drop the old content", _drop_undo, is_committed=True),
+        *drop_fetched(),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
         AWAIT_GUEST,
@@ -243,11 +263,12 @@ class RestoreVolumeBackup(Workflow):
         Step("put_back", "Put the old content back", _put_back, save=_save_former_identity),
         POWER_BACK,
         Step("drop_undo", "Drop what was set aside", _drop_what_was_set_aside, when=_is_put_back),
+        *drop_fetched("undo_"),
     )
 
     def done(self, task: Task) -> None:
         title = f"{task.resource} restored"
-        tell_of(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
+        tell_of(task, Notification.Level.INFO, title, source_of(task))
 
     def failed(self, task: Task) -> None:
         level, what = Notification.Level.ERROR, "failed"
@@ -262,7 +283,12 @@ class RestoreVolumeBackup(Workflow):
         from backups import services  # services start workflows; the retry is the one way back
 
         backup = Backup.objects.get(pk=task.args["backup"])
-        return services.restore_backup(actor, backup, may_power_off=task.args["may_power_off"])
+        return services.restore_backup(
+            actor,
+            backup,
+            may_power_off=task.args["may_power_off"],
+            from_replica=from_replica(task.args, {}),
+        )
 
 
 def _content_after(task: Task) -> str:
@@ -283,7 +309,7 @@ def _made_by(job: Job) -> str:
 
 
 def _remove(job: Job) -> Operation | None:
-    return job.cloud.ensure_no_volume_copy(_made_by(job), _mark(job), job.args["copy"])
+    return job.cloud.ensure_no_volume_copy(_made_by(job), mark_of(job), job.args["copy"])
 
 
 def _look_what_is_left(job: Job) -> Learned:
@@ -303,6 +329,8 @@ class DeleteVolumeBackup(Workflow):
 
     kind = "delete_volume_backup"
     steps: ClassVar[tuple[Step, ...]] = (
+        REMOVE_REPLICAS,
+        REMOVE_SENT,
         Step("remove", "Remove the backup", _remove, is_committed=True),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (Step("look", "Look what is left", _look_what_is_left),)

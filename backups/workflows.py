@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from backups import retention
 from backups.models import Backup
+from backups.replicas import (
+    FETCH,
+    REMOVE_REPLICAS,
+    REMOVE_SENT,
+    copy_of,
+    drop_fetched,
+    from_replica,
+    mark_of,
+    source_of,
+)
 from portal import engine
-from portal.clouds.api import CloudRefused, Copy, Mark, NotFound, Operation, PowerState
+from portal.clouds.api import CloudRefused, Copy, NotFound, Operation, PowerState
 from portal.engine import clock
 from portal.engine.workflow import Job, Later, Learned, Step, Workflow
 from portal.models import Infrastructure, Notification, Resource, Task
@@ -29,12 +39,6 @@ GUEST_LOOK_SECONDS = 5
 def _was_on(args: Learned, memory: Learned) -> bool:
     """Whether its power has to be cut, and put back. A server that is kept running is let be."""
     return bool(memory.get("power") == PowerState.ON and not args.get("keep_running"))
-
-
-def mark_of(job: Job) -> Mark:
-    """The mark on what the task makes at the cloud."""
-    args = job.args
-    return Mark(args["account"], args["resource"], args["backup"], job.token, args["type"])
 
 
 # Looking at the server, and its power
@@ -214,6 +218,8 @@ class CreateBackup(Workflow):
 
 
 def _look_at_both(job: Job) -> Learned:
+    if from_replica(job.args, job.memory):
+        return _look_at_server(job)
     try:
         job.cloud.find_copy(job.args["copy"])
     except NotFound as error:
@@ -229,7 +235,7 @@ def _set_aside(job: Job) -> Operation | None:
 
 
 def _swap(job: Job) -> Operation | None:
-    return job.cloud.ensure_restored(job.args["server"], job.args["copy"], job.token)
+    return job.cloud.ensure_restored(job.args["server"], copy_of(job), job.token)
 
 
 def _drop_undo(job: Job) -> Operation | None:
@@ -266,6 +272,7 @@ class RestoreBackup(Workflow):
 
     kind = "restore_backup"
     steps: ClassVar[tuple[Step, ...]] = (
+        *FETCH,
         Step("look", "Check the server and the backup", _look_at_both, save=_save_look),
         SHUT_DOWN,
         POWER_OFF,
@@ -273,6 +280,7 @@ class RestoreBackup(Workflow):
         Step("swap", "Put the backup's disk in place", _swap, weight=4),
         POWER_ON,
         Step("drop", "Drop the old disk", _drop_undo, is_committed=True),
+        *drop_fetched(),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
         AWAIT_GUEST,
@@ -280,11 +288,12 @@ class RestoreBackup(Workflow):
         Step("put_back", "Put the old disk back", _put_back),
         POWER_BACK,
         Step("drop_undo", "Drop what was set aside", _drop_what_was_set_aside, when=_is_put_back),
+        *drop_fetched("undo_"),
     )
 
     def done(self, task: Task) -> None:
         title = f"{task.resource} restored"
-        tell_of(task, Notification.Level.INFO, title, f"From the backup “{task.subject}”.")
+        tell_of(task, Notification.Level.INFO, title, source_of(task))
 
     def failed(self, task: Task) -> None:
         level, what = Notification.Level.ERROR, "failed"
@@ -299,7 +308,12 @@ class RestoreBackup(Workflow):
         from backups import services  # services start workflows; the retry is the one way back
 
         backup = Backup.objects.get(pk=task.args["backup"])
-        return services.restore_backup(actor, backup, may_power_off=task.args["may_power_off"])
+        return services.restore_backup(
+            actor,
+            backup,
+            may_power_off=task.args["may_power_off"],
+            from_replica=from_replica(task.args, {}),
+        )
 
 
 def _disk_after(task: Task) -> str:
@@ -337,6 +351,8 @@ class DeleteBackup(Workflow):
 
     kind = "delete_backup"
     steps: ClassVar[tuple[Step, ...]] = (
+        REMOVE_REPLICAS,
+        REMOVE_SENT,
         Step("remove", "Remove the copy", _remove, is_committed=True),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (Step("look", "Look what is left", _look_what_is_left),)

@@ -16,6 +16,7 @@ TASK_KINDS = {
     "restore_volume_backup": "Restore",
     "delete_volume_backup": "Delete",
     "backup_volumes": "Backup of many volumes",
+    "replicate_backup": "Replicate",
 }
 
 # What it takes to start such a task, and so to stop or retry it. Others: to manage tasks.
@@ -30,6 +31,7 @@ RIGHT_TO_START = {
     "restore_volume_backup": Permission.PROTECT_VOLUMES,
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
+    "replicate_backup": Permission.BACK_UP_SERVERS,
 }
 
 _BEFORE_PUBLISH = (
@@ -63,6 +65,10 @@ BEFORE_RETRY = {
     ),
     "delete_volume_backup": "The backup and everything of it at the cloud is removed for good.",
     "backup_volumes": f"All others are left alone. {_WHILE_IN_USE}",
+    "replicate_backup": (
+        "The backup is copied to the secondary site, which may cost egress. A replica that is "
+        "there stays until the new one is complete."
+    ),
 }
 
 _AFTER_PUBLISH = (
@@ -98,6 +104,9 @@ AFTER_CANCEL = {
     "backup_volumes": (
         "Backups that wait do not begin, and those under way stop: of them nothing is left. "
         "Those that are done stay."
+    ),
+    "replicate_backup": (
+        "The incomplete replica is removed. The backup, and a replica it had before, stay."
     ),
 }
 
@@ -136,6 +145,7 @@ ACTIONS = {
     "backup.delete": "Delete backup",
     "backup.mark_master_image": "Use as BYO Master Image",
     "backup.pin": "Pin backup",
+    "backup.replicate": "Replicate",
     "backup.restore": "Restore",
     "backup.unmark_master_image": "Stop using as Master Image",
     "backup.unpin": "Unpin backup",

@@ -11,10 +11,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce, Concat, JSONObject, Left
 
 from backups.models import Backup, VolumePolicy, note_latest
+from backups.services import target_of
 from portal import engine
 from portal.bulk import Dashed, among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine.requests import TITLE_LENGTH
@@ -94,8 +104,15 @@ def _task(parent: Task, child: Any, now: datetime) -> dict[str, Any]:
             resource=Dashed(F("pk")),
             backup=Dashed(child),
             type=Value(parent.args["type"]),
+            to=JSONObject(**_target(parent)),
         ),
     }
+
+
+def _target(parent: Task) -> dict[str, Value]:
+    if parent.account is None:
+        raise ValueError(f"task {parent.pk} of volumes has no account")
+    return {key: Value(value) for key, value in target_of(parent.account).items()}
 
 
 def _backup(parent: Task, child: Any, now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from backups.models.policy import (
     VolumePolicy,
     settings_of,
 )
+from backups.models.replica import Replica, note_replica_age, note_replication
 
 __all__ = [
     "MOST_KEPT",
@@ -15,8 +16,11 @@ __all__ = [
     "BackupPolicy",
     "BackupQuerySet",
     "IllegalTransition",
+    "Replica",
     "Settings",
     "VolumePolicy",
     "note_latest",
+    "note_replica_age",
+    "note_replication",
     "settings_of",
 ]

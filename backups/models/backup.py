@@ -114,6 +114,8 @@ class Backup(models.Model):
     # The task that made it: its token names the copy at the cloud.
     task = models.ForeignKey(Task, models.PROTECT, null=True, related_name="backups")
     error = models.TextField(blank=True)
+    # How its latest replication stands, "" without one: the same words as `Replica.Status`.
+    replication_status = models.CharField(max_length=12, blank=True, editable=False)
     # The run of the schedule it is: each is made or missed once, whoever looks.
     due_at = models.DateTimeField(null=True)
     is_pinned = models.BooleanField(default=False, help_text="Retention leaves it alone.")
@@ -149,6 +151,10 @@ class Backup(models.Model):
             ),
             models.Index(
                 fields=["account", "status", "-created_at", "-id"], name="backup_of_status"
+            ),
+            models.Index(
+                fields=["account", "replication_status", "-created_at", "-id"],
+                name="backup_of_replication",
             ),
         )
 
@@ -274,4 +280,7 @@ def note_latest(resources: QuerySet[Resource]) -> None:
         last_backup_at=Coalesce(Subquery(latest.values("created_at")[:1]), NEVER),
         last_good_id=Subquery(good.values("pk")[:1]),
         last_good_at=Coalesce(Subquery(good.values("created_at")[:1]), NEVER),
+        last_replication_status=Coalesce(
+            Subquery(latest.values("replication_status")[:1]), models.Value("")
+        ),
     )

@@ -220,11 +220,13 @@ class Target:
     """The other site, as the sending one knows it.
 
     ``site`` is a region; ``link`` is the name by which a cluster knows the other (AHV: its
-    Remote Site). Each cloud reads the one it needs.
+    Remote Site). Each cloud reads the one it needs. ``anew``: send it again, whatever was
+    sent on the way before.
     """
 
     site: str = ""
     link: str = ""
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -411,7 +413,7 @@ class VolumeCloud(Protocol):
         """Drop what `ensure_desktop_undo` kept. None: it is gone."""
 
 
-class Cloud(VolumeCloud, Protocol):
+class Cloud(VolumeCloud, TransferCloud, Protocol):
     """One connected cloud account. Instances are shared by the threads of a runner.
 
     Every method may raise `CloudBusy`, `CloudUnreachable` or `CloudRefused`.

@@ -28,6 +28,7 @@ from portal.clouds.api import (
     Progress,
     Server,
     SignInRefused,
+    Target,
     Volume,
 )
 
@@ -156,11 +157,15 @@ class AhvCloud:
     def volume(self, volume_id: str) -> Volume:
         return self._volumes.volume(volume_id)
 
-    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_volume_copy(
+        self, volume_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         """A snapshot of the protection domain that the volume group is alone in."""
         return self._ensure_snapshot(Thing(volume_id, is_group=True), token, mark)
 
-    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_desktop_copy(
+        self, server_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         """A snapshot of the protection domain that the VM is alone in."""
         return self._ensure_snapshot(Thing(server_id, is_group=False), token, mark)
 

@@ -18,6 +18,7 @@ from portal.clouds.api import (
     Progress,
     Server,
     SignInRefused,
+    Target,
     Volume,
 )
 from portal.clouds.azure import rights, wire
@@ -162,10 +163,14 @@ class AzureCloud:
     def volume(self, volume_id: str) -> Volume:
         return self._volumes.volume(volume_id)
 
-    def ensure_volume_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_volume_copy(
+        self, volume_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         return self._volumes.ensure_copy(volume_id, token, mark)
 
-    def ensure_desktop_copy(self, server_id: str, token: str, mark: Mark) -> Operation | Copy:
+    def ensure_desktop_copy(
+        self, server_id: str, token: str, mark: Mark, to: Target | None = None
+    ) -> Operation | Copy:
         """A desktop is a machine like others; `ensure_copy` leaves its power alone."""
         return self.ensure_copy(server_id, token, mark)
 

@@ -1,0 +1,94 @@
+"""What a person and the engine can ask of replication: one transaction each."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+
+from backups.models import Backup, Replica, note_replication
+from backups.replicas import removals_of
+from backups.services import label_of, target_of
+from portal import engine
+from portal.audit import SYSTEM, Actor, record
+from portal.models import Task
+from portal.refusals import Refused
+
+KIND = "replicate_backup"
+
+
+def replication_hindrance(backup: Backup) -> str:
+    """Why a backup cannot be replicated now, or "" (R043, R044)."""
+    account = backup.account
+    if not account.dr_enabled:
+        return f"Disaster recovery is off for {account}."
+    if not backup.is_ready:
+        return f"“{backup}” cannot be replicated: it is {backup.get_status_display().lower()}."
+    if backup.replication_status == Replica.Status.IN_PROGRESS:
+        return f"“{backup}” is being replicated already."
+    return ""
+
+
+@transaction.atomic
+def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None) -> Replica:
+    """Start copying a complete backup to the secondary site; raises Refused.
+
+    A replica that is there stays until the new one is complete (R046).
+    """
+    if hindrance := replication_hindrance(backup):
+        raise Refused(hindrance)
+    resource, account = backup.resource, backup.account
+    former = list(backup.replicas.not_removed())
+    task = engine.start(
+        KIND,
+        title=f"Replicate {label_of(resource)}",
+        subject=backup.name,
+        account=account,
+        cloud_account=resource.cloud_account,
+        other_cloud_account=account.dr_cloud_account,
+        resource=resource,
+        transfer=True,
+        origin=origin,
+        requested_by=actor.user,
+        args={
+            "account": str(account.pk),
+            "resource": str(resource.pk),
+            "backup": str(backup.pk),
+            "type": backup.type,
+            "copy": backup.external_id,
+            "to": target_of(account),
+            "is_again": bool(former),
+            "replicas": removals_of(former),
+        },
+    )
+    replica = Replica(
+        backup=backup,
+        account=account,
+        cloud_account=account.dr_cloud_account,
+        site=account.dr_site,
+        task=task,
+        created_at=task.created_at,
+    )
+    _insert(replica)
+    note_replication(backup, replica.status)
+    if actor.user:
+        record(
+            actor, "backup.replicate", resource, result="requested", backup=str(backup.pk),
+            name=backup.name, task=str(task.pk), to=account.dr_site,
+        )  # fmt: skip
+    return replica
+
+
+def _insert(replica: Replica) -> None:
+    """The database decides who of two was first."""
+    try:
+        with transaction.atomic():
+            replica.save(force_insert=True)
+    except IntegrityError as error:
+        raise Refused(f"“{replica.backup}” is being replicated already.") from error
+
+
+def replicate_after(task: Task) -> None:
+    """Follow whatever made a backup: it is replicated, whoever asked for it (R098)."""
+    backup = Backup.objects.select_related("resource", "account").filter(task=task).first()
+    if backup is None or replication_hindrance(backup):
+        return
+    replicate_backup(SYSTEM, backup, origin=Task.Origin.SYSTEM)
