@@ -90,10 +90,13 @@ class BackupPolicyForm(StandbyForm):
     )
     NUMBERS = ("keep_manual", "keep_after_session")
 
+    # Which settings the person saw: another tab or person may have saved meanwhile.
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
+
     def __init__(self, policy: Settings, *args: Any, **kwargs: Any) -> None:
         names = ("is_scheduled", *self.SCHEDULE, *self.NUMBERS)
         present = {name: getattr(policy, name) for name in names}
-        super().__init__(*args, initial=present, **kwargs)
+        super().__init__(*args, initial=present | {"shown": self._shown_now(policy)}, **kwargs)
         zone = self.fields["time_zone"]
         if isinstance(zone, forms.ChoiceField):
             zone.choices = zones_with(policy.time_zone)
@@ -106,4 +109,4 @@ class BackupPolicyForm(StandbyForm):
 
     def wanted(self) -> Wanted:
         """The settings a valid form asks for."""
-        return Wanted(**self.cleaned_data)
+        return Wanted(**{name: self.cleaned_data[name] for name in present_names()})

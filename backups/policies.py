@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,8 @@ from backups.retention import surplus
 from backups.schedule import Schedule
 from portal.audit import Actor, record
 from portal.engine import clock
-from portal.models import Account, Resource
+from portal.models import Account, AuditEntry, Resource
+from portal.refusals import Refused
 
 _DAY = timedelta(days=1)
 
@@ -117,28 +119,76 @@ def _over(kept: QuerySet[Backup], keep: int) -> int:
     return over.aggregate(total=Sum(F("n") + 1 - keep))["total"] or 0
 
 
+class ChangedMeanwhile(Refused):
+    """The settings are no longer those the person was shown; nothing was written."""
+
+
+def digest(wanted: Wanted) -> str:
+    """Return what a form carries to say which settings it was shown with."""
+    return sha256(repr(wanted).encode()).hexdigest()[:16]
+
+
 @transaction.atomic
-def save_policy(actor: Actor, resource: Resource, wanted: Wanted) -> BackupPolicy:
-    """Write the settings of a system. Starts nothing by itself (R076)."""
+def save_policy(
+    actor: Actor, resource: Resource, wanted: Wanted, *, shown: str = ""
+) -> BackupPolicy:
+    """Write the settings of a system. Starts nothing by itself (R076).
+
+    Raises ChangedMeanwhile where ``shown``, a digest, is not of what they are now.
+    """
     # Two people saving at once take turns; so do a person and the scheduler.
     Resource.objects.select_for_update().get(pk=resource.pk)
     locked = BackupPolicy.objects.select_for_update(of=("self",)).filter(resource=resource).first()
     policy = locked or BackupPolicy.of(resource)
+    _require_shown(policy, wanted, shown, resource, "backup_policy.edit")
     if before := _change(policy, wanted, is_new=locked is None):
         record(actor, "backup_policy.edit", resource, **before)
     return policy
 
 
 @transaction.atomic
-def save_volume_policy(actor: Actor, account: Account, kind: str, wanted: Wanted) -> VolumePolicy:
-    """Write the settings of all volumes of a kind. Starts nothing by itself (R076)."""
+def save_volume_policy(
+    actor: Actor, account: Account, kind: str, wanted: Wanted, *, shown: str = ""
+) -> VolumePolicy:
+    """Write the settings of all volumes of a kind. Starts nothing by itself (R076).
+
+    Raises ChangedMeanwhile as `save_policy` does.
+    """
     Account.objects.select_for_update().get(pk=account.pk)
     policies = VolumePolicy.objects.select_for_update(of=("self",))
     locked = policies.filter(account=account, kind=kind).first()
     policy = locked or VolumePolicy.of(account, kind)
+    _require_shown(policy, wanted, shown, account, "volume_policy.edit", kind=kind)
     if before := _change(policy, wanted, is_new=locked is None):
         record(actor, "volume_policy.edit", account, kind=kind, **before)
     return policy
+
+
+def _require_shown(
+    policy: Settings, wanted: Wanted, shown: str, target: Account | Resource, action: str, **of: str
+) -> None:
+    now = present(policy)
+    if not shown or shown == digest(now) or now == wanted:
+        return
+    trail = AuditEntry.objects.filter(
+        target_type=target._meta.model_name, target_id=str(target.pk), action=action
+    )
+    last = trail.filter(**{f"detail__{key}": value for key, value in of.items()})
+    entry = last.order_by("-at", "-pk").first()
+    by = f" by {entry.actor_label}" if entry else ""
+    raise ChangedMeanwhile(
+        f"These settings were changed{by} while you had them open. Now: {_told(now)}. "
+        "What you entered is below; Confirm saves it instead."
+    )
+
+
+def _told(wanted: Wanted) -> str:
+    """The settings in a line."""
+    schedule = "no schedule"
+    if wanted.is_scheduled:
+        schedule = f"daily at {wanted.backup_time:%H:%M} {wanted.time_zone}"
+    kept = (wanted.keep_scheduled, wanted.keep_manual, wanted.keep_after_session)
+    return f"{schedule}; kept {kept[0]} scheduled, {kept[1]} manual, {kept[2]} post-session"
 
 
 def _change(policy: Settings, wanted: Wanted, *, is_new: bool) -> dict[str, Any]:

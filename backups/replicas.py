@@ -198,8 +198,7 @@ def drop_fetched(prefix: str = "") -> tuple[Step, Step]:
 
 def restore_args(replica: Replica) -> dict[str, Any]:
     """What a restore is told to use this replica."""
-    account = replica.account
     return {
         "replica": {"copy": replica.external_id, "site": replica.site},
-        "back": {"site": account.site, "link": account.dr_link_back},
+        "back": {"site": replica.account.site, "link": replica.link_back},
     }

@@ -10,4 +10,8 @@ class DisasterRecoveryConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the workflows known, and what follows a backup."""
-        from disaster_recovery import replication  # noqa: F401  # registers
+        from disaster_recovery import (  # noqa: F401  # register
+            configuration,
+            disabling,
+            replication,
+        )

@@ -64,6 +64,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
         account=account,
         cloud_account=account.dr_cloud_account,
         site=account.dr_site,
+        link_back=account.dr_link_back,
         task=task,
         created_at=task.created_at,
     )

@@ -37,9 +37,15 @@ class Permission(enum.StrEnum):
     MANAGE_ACCESS = "manage_access"
     ASSIGN_MACHINES = "assign_machines"
     VIEW_CLOUD_ACCOUNTS = "view_cloud_accounts"
+    MANAGE_RECOVERY = "manage_recovery"
 
 
-_ACCOUNT = frozenset(Permission) - {Permission.ASSIGN_MACHINES, Permission.VIEW_CLOUD_ACCOUNTS}
+# What has to do with cloud accounts is beyond an Account Administrator (R110, R112).
+_ACCOUNT = frozenset(Permission) - {
+    Permission.ASSIGN_MACHINES,
+    Permission.VIEW_CLOUD_ACCOUNTS,
+    Permission.MANAGE_RECOVERY,
+}
 
 RIGHTS: dict[str, frozenset[Permission]] = {
     Role.CUSTOMER_ADMINISTRATOR: frozenset(Permission),

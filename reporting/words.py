@@ -17,6 +17,10 @@ TASK_KINDS = {
     "delete_volume_backup": "Delete",
     "backup_volumes": "Backup of many volumes",
     "replicate_backup": "Replicate",
+    "configure_recovery": "Disaster recovery",
+    "check_recovery": "Disaster recovery",
+    "remove_replicas": "Remove replicas",
+    "remove_replica": "Remove replicas",
 }
 
 # What it takes to start such a task, and so to stop or retry it. Others: to manage tasks.
@@ -32,6 +36,10 @@ RIGHT_TO_START = {
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
     "replicate_backup": Permission.BACK_UP_SERVERS,
+    "configure_recovery": Permission.MANAGE_RECOVERY,
+    "check_recovery": Permission.MANAGE_RECOVERY,
+    "remove_replicas": Permission.MANAGE_RECOVERY,
+    "remove_replica": Permission.MANAGE_RECOVERY,
 }
 
 _BEFORE_PUBLISH = (
@@ -69,6 +77,10 @@ BEFORE_RETRY = {
         "The backup is copied to the secondary site, which may cost egress. A replica that is "
         "there stays until the new one is complete."
     ),
+    "configure_recovery": "Both sites are checked again; what was chosen holds when all is well.",
+    "check_recovery": "Both sites are looked at again; nothing is changed.",
+    "remove_replicas": "Replicas that are left are removed for good; backups stay.",
+    "remove_replica": "The replica is removed for good; the backup stays.",
 }
 
 _AFTER_PUBLISH = (
@@ -108,6 +120,10 @@ AFTER_CANCEL = {
     "replicate_backup": (
         "The incomplete replica is removed. The backup, and a replica it had before, stay."
     ),
+    "configure_recovery": "Disaster recovery stays as it was.",
+    "check_recovery": "Nothing was changed.",
+    "remove_replicas": "Replicas that are removed are gone; the others stay.",
+    "remove_replica": "The replica stays.",
 }
 
 # Why a volume was left out of a backup of many, by what the task remembers.
@@ -122,6 +138,7 @@ ACTION_GROUPS = {
     "backup_policy": "Backup settings",
     "volumes": "Backups of many volumes",
     "volume_policy": "Volume backup settings",
+    "recovery": "Disaster recovery",
     "sandbox": "Publish",
     "task": "Tasks",
     "machine": "Machines",
@@ -159,6 +176,9 @@ ACTIONS = {
     "machine.remove": "Remove assignment",
     "organization.create": "Create organization",
     "organization.delete": "Delete organization",
+    "recovery.check": "Check disaster recovery",
+    "recovery.disable": "Switch disaster recovery off",
+    "recovery.enable": "Configure disaster recovery",
     "sandbox.publish": "Publish Sandbox",
     "task.acknowledge": "Acknowledge task",
     "task.acknowledge_all": "Acknowledge ended tasks",

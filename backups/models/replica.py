@@ -49,6 +49,8 @@ class Replica(models.Model):
     # Where it is: the account's secondary may be another by now.
     cloud_account = models.ForeignKey(CloudAccount, models.PROTECT, related_name="replicas")
     site = models.CharField(max_length=100)
+    # By which that site knows the primary, to send it back (AHV: its Remote Site).
+    link_back = models.CharField(max_length=100, blank=True)
     # The task that brings it; its token names what is made at both sites.
     task = models.OneToOneField(Task, models.PROTECT, related_name="replica")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.IN_PROGRESS)
