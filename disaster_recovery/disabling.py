@@ -21,7 +21,6 @@ from portal.models import Account, Notification, Task
 from portal.notify import tell
 from portal.refusals import Refused
 
-
 REMOVE_ALL, REMOVE_ONE = "remove_replicas", "remove_replica"
 PORTION = 200
 LOOK_SECONDS = 15
