@@ -91,16 +91,21 @@ class Cluster:
         return [domain_wire.group(item) for item in listed if not item.get("is_deleted")]
 
     def group(self, uuid: str) -> Group:
-        """GET /volume_groups/{uuid}; `NotFound` is sure, as for a VM."""
+        """GET /volume_groups/{uuid}; `NotFound` is sure: the list is asked too.
+
+        What is taken for gone is not removed any more, and would be left at the cluster.
+        """
         path = f"/volume_groups/{quote(uuid, safe='')}"
         try:
             item = wire.obj(self.http.get(path, include_disk_size="true").body)
-        except (NotFound, SignInRefused):
+        except SignInRefused:
             raise
         except CloudRefused as refused:
-            if any(group.uuid == uuid for group in self.groups()):
-                raise
-            raise NotFound(str(refused)) from refused
+            if not any(group.uuid == uuid for group in self.groups()):
+                raise NotFound(str(refused)) from refused
+            if isinstance(refused, NotFound):
+                raise CloudUnreachable(f"It denies volume group {uuid}, yet lists it.") from refused
+            raise
         found = domain_wire.group(item)
         if found.uuid != uuid:
             raise CloudUnreachable(f"Asked for volume group {uuid}, the cluster answered another.")
