@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F
 
 from backups.models import Backup
 from portal import engine
@@ -79,13 +79,16 @@ def start_parent(
 
 @transaction.atomic
 def retry_failed(actor: Actor, parent: Task) -> Task:
-    """Back up again just those that failed under this task (R088)."""
+    """Back up again those that failed under this task and have no good backup since (R088)."""
     failed = parent.children.filter(state=Task.State.FAILED).exclude(resource=None)
-    ids = tuple(failed.values_list("resource", flat=True))
-    if not ids:
+    if not failed.exists():
         raise Refused("None of its backups has failed.")
     if parent.is_active:
         raise Refused("It is still under way. Retry when it has ended.")
+    unmended = failed.filter(resource__last_good_at__lte=F("created_at"))
+    ids = tuple(unmended.values_list("resource", flat=True))
+    if not ids:
+        raise Refused("Each that failed has had a good backup since.")
     return backup_selection(actor, _account(parent), Selection(ids), name=parent.args["name"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backups import services as backups
-from backups.models import Backup, VolumePolicy
+from backups.models import Backup, VolumePolicy, note_latest
 from portal import engine
 from portal.audit import SYSTEM
 from portal.engine import clock
@@ -18,6 +18,7 @@ from portal.models import Infrastructure, Notification, Resource, Task
 from portal.refusals import Refused
 from tests.factories import BackupFactory, ResourceFactory, TaskFactory
 from tests.people import World
+from tests.reporting.many import backup_of_many
 from tests.volume_scene import DESKTOP, build_volume
 from volumes import fan_out, services
 from volumes.selection import Selection
@@ -139,6 +140,21 @@ def test_one_bad_volume_stops_no_other_and_is_retried_alone(
     assert [each.pk for each in Selection.from_json(again.args["selection"]).rows(account)] == [
         bad.pk
     ]
+
+
+def test_what_has_had_a_good_backup_since_is_not_retried(world: World) -> None:
+    parent = backup_of_many(world.account, "failed failed", state="done")
+    mended, still_bad = (
+        Resource.objects.get(tasks=each) for each in parent.children.order_by("title")
+    )
+    BackupFactory(resource=mended, created_at=clock.now() + timedelta(seconds=1))
+    note_latest(Resource.objects.all())
+    again = services.retry_failed(SYSTEM, parent)
+    assert Selection.from_json(again.args["selection"]).ids == (still_bad.pk,)
+    BackupFactory(resource=still_bad, created_at=clock.now() + timedelta(seconds=1))
+    note_latest(Resource.objects.all())
+    with pytest.raises(Refused, match="had a good backup since"):
+        services.retry_failed(SYSTEM, parent)
 
 
 def test_cancelling_stops_what_is_under_way_and_keeps_what_is_done(
