@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 
+from backups import policies
 from backups.models import MOST_KEPT, Settings
-from backups.policies import Wanted
 from portal.forms import PlainCharField, StandbyForm, ZoneSelect, plain_text, zones_with
 
 
@@ -88,15 +90,13 @@ class BackupPolicyForm(StandbyForm):
         label="Number of post-session backups retained",
         help_text="The oldest is deleted when a new one completes.",
     )
-    NUMBERS = ("keep_manual", "keep_after_session")
-
     # Which settings the person saw: another tab or person may have saved meanwhile.
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, policy: Settings, *args: Any, **kwargs: Any) -> None:
-        names = ("is_scheduled", *self.SCHEDULE, *self.NUMBERS)
-        present = {name: getattr(policy, name) for name in names}
-        super().__init__(*args, initial=present | {"shown": self._shown_now(policy)}, **kwargs)
+        now = policies.present(policy)
+        present = asdict(now)
+        super().__init__(*args, initial=present | {"shown": policies.digest(now)}, **kwargs)
         zone = self.fields["time_zone"]
         if isinstance(zone, forms.ChoiceField):
             zone.choices = zones_with(policy.time_zone)
@@ -107,6 +107,17 @@ class BackupPolicyForm(StandbyForm):
                 **{name: present[name] for name in self.SCHEDULE},
             }
 
-    def wanted(self) -> Wanted:
-        """The settings a valid form asks for."""
-        return Wanted(**{name: self.cleaned_data[name] for name in present_names()})
+    @property
+    def is_complete(self) -> bool:
+        """Whether it asks for settings that could be: no field has an error."""
+        return not set(self.errors) - {NON_FIELD_ERRORS}
+
+    def wanted(self) -> policies.Wanted:
+        """The settings a complete form asks for."""
+        given = {name: value for name, value in self.cleaned_data.items() if name != "shown"}
+        return policies.Wanted(**given)
+
+    def tell(self, refusal: policies.ChangedMeanwhile) -> None:
+        """Show who changed the settings meanwhile; pressed again, the form saves over that."""
+        self.refuse(refusal)
+        self.data = {**dict(self.data.items()), "shown": refusal.shown}

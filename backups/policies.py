@@ -120,7 +120,14 @@ def _over(kept: QuerySet[Backup], keep: int) -> int:
 
 
 class ChangedMeanwhile(Refused):
-    """The settings are no longer those the person was shown; nothing was written."""
+    """The settings are no longer those the person was shown; nothing was written.
+
+    ``shown`` is the digest of what they are now.
+    """
+
+    def __init__(self, message: str, *, shown: str) -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 def digest(wanted: Wanted) -> str:
@@ -167,6 +174,7 @@ def save_volume_policy(
 def _require_shown(
     policy: Settings, wanted: Wanted, shown: str, target: Account | Resource, action: str, **of: str
 ) -> None:
+    """Raise ChangedMeanwhile, saying by whom, unless nothing is lost by saving."""
     now = present(policy)
     if not shown or shown == digest(now) or now == wanted:
         return
@@ -178,7 +186,8 @@ def _require_shown(
     by = f" by {entry.actor_label}" if entry else ""
     raise ChangedMeanwhile(
         f"These settings were changed{by} while you had them open. Now: {_told(now)}. "
-        "What you entered is below; Confirm saves it instead."
+        "What you entered is below; Confirm saves it instead.",
+        shown=digest(now),
     )
 
 

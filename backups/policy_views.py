@@ -43,8 +43,13 @@ def backup_policy_edit(request: Request, resource: UUID) -> HttpResponse:
     form = BackupPolicyForm(policy, given if "keep_manual" in given else None)
     is_save = request.method == "POST" and "look" not in request.POST
     if is_save and form.is_valid():
-        saved = policies.save_policy(Actor.of(request), panel.resource, form.wanted())
-        return done(request, _saved(saved), panel.url)
+        try:
+            saved = policies.save_policy(
+                Actor.of(request), panel.resource, form.wanted(), shown=form.cleaned_data["shown"]
+            )
+            return done(request, _saved(saved), panel.url)
+        except policies.ChangedMeanwhile as refusal:
+            form.tell(refusal)
     context = _context(panel, policy, form)
     if request.method == "GET" and request.htmx.target == PREVIEW:
         response = render(request, "backups/_policy_preview.html", context)
@@ -55,7 +60,7 @@ def backup_policy_edit(request: Request, resource: UUID) -> HttpResponse:
 
 
 def _context(panel: Panel, policy: BackupPolicy, form: BackupPolicyForm) -> dict[str, Any]:
-    is_known = not form.is_bound or form.is_valid()
+    is_known = form.is_complete
     wanted = form.wanted() if form.is_bound and is_known else policies.present(policy)
     is_server = panel.resource.kind == Resource.Kind.UTILITY_SERVER
     at_work = WORKING_HOURS[0] <= wanted.backup_time < WORKING_HOURS[1]

@@ -39,8 +39,17 @@ def volume_policy_edit(request: Request, kind: str) -> HttpResponse:
     back = reverse("volumes:volume_backup_list", args=[request.account.pk])
     is_save = request.method == "POST" and "look" not in request.POST
     if is_save and form.is_valid():
-        saved = policies.save_volume_policy(Actor.of(request), request.account, kind, form.wanted())
-        return done(request, _saved(saved), back)
+        try:
+            saved = policies.save_volume_policy(
+                Actor.of(request),
+                request.account,
+                kind,
+                form.wanted(),
+                shown=form.cleaned_data["shown"],
+            )
+            return done(request, _saved(saved), back)
+        except policies.ChangedMeanwhile as refusal:
+            form.tell(refusal)
     context = _context(policy, form) | {"back": back, "kinds": _kinds(request, kind)}
     if request.method == "GET" and request.htmx.target == PREVIEW:
         response = render(request, "volumes/_volume_policy_preview.html", context)
@@ -51,7 +60,7 @@ def volume_policy_edit(request: Request, kind: str) -> HttpResponse:
 
 
 def _context(policy: VolumePolicy, form: BackupPolicyForm) -> dict[str, Any]:
-    is_known = not form.is_bound or form.is_valid()
+    is_known = form.is_complete
     wanted = form.wanted() if form.is_bound and is_known else policies.present(policy)
     now = timezone.now()
     return {

@@ -242,3 +242,30 @@ def test_a_stored_zone_that_is_not_in_the_list_stays(world: World, admin: Client
     page = text(admin.get(url(world.sandbox), headers=HTMX))
     assert '<option value="Etc/GMT-3" selected>' in page
     assert post(admin, world.sandbox, time_zone="Etc/GMT-3").headers["HX-Redirect"]
+
+
+def _shown(page: str) -> str:
+    return page.partition('name="shown" value="')[2].partition('"')[0]
+
+
+def test_who_saves_second_is_told_and_saves_by_pressing_again(
+    world: World, admin: Client, sign_in: SignIn, account_admin: User, org_admin: User
+) -> None:
+    server, other = world.utility_server, sign_in(org_admin)
+    first = _shown(text(admin.get(url(server), headers=HTMX)))
+    second = _shown(text(other.get(url(server), headers=HTMX)))
+    assert first == second != ""
+    assert post(admin, server, shown=first).status_code == 200
+    looked = text(other.post(url(server), FIELDS | {"shown": second, "look": "yes"}))
+    assert _shown(looked) == second, "to look is not to be told"
+    answer = post(other, server, shown=second, is_scheduled="-", keep_manual="9")
+    assert answer.status_code == 422
+    told = text(answer)
+    assert f"changed by {account_admin} while you had them open" in told
+    assert "daily at 22:00 Europe/London; kept 5 scheduled, 4 manual, 3 post-session" in told
+    assert 'value="9"' in told
+    assert BackupPolicy.objects.get().is_scheduled
+    again = post(other, server, shown=_shown(told), is_scheduled="-", keep_manual="9")
+    assert again.status_code == 200
+    policy = BackupPolicy.objects.get()
+    assert (policy.is_scheduled, policy.keep_manual) == (False, 9)

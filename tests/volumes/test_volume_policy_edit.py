@@ -265,3 +265,38 @@ def test_a_stored_zone_that_is_not_in_the_list_stays(world: World, admin: Client
     page = admin.get(url(world), headers=HTMX).text
     assert '<option value="Etc/GMT-3" selected>' in page
     assert post(admin, world, time_zone="Etc/GMT-3").headers["HX-Redirect"]
+
+
+def _shown(page: str) -> str:
+    return page.partition('name="shown" value="')[2].partition('"')[0]
+
+
+def test_who_saves_second_is_told_and_saves_by_pressing_again(
+    world: World, admin: Client, sign_in: SignIn, account_admin: User, org_admin: User
+) -> None:
+    other = sign_in(org_admin)
+    VolumePolicy.objects.create(account=world.account, kind=DRIVE)
+    first = _shown(admin.get(url(world), headers=HTMX).text)
+    second = _shown(other.get(url(world), headers=HTMX).text)
+    assert first == second != ""
+    assert post(admin, world, shown=first).status_code == 200
+    # Of another kind: not of this one.
+    post(other, world, DRIVE, shown=_shown(other.get(url(world, DRIVE), headers=HTMX).text))
+    answer = post(other, world, shown=second, keep_manual="9")
+    assert answer.status_code == 422
+    assert f"changed by {account_admin} while you had them open" in answer.text
+    assert "daily at 22:00 Europe/London; kept 5 scheduled, 4 manual, 6 post-session" in answer.text
+    assert 'value="9"' in answer.text
+    assert "This cannot be saved" not in answer.text
+    policy = VolumePolicy.objects.get(kind=PROFILE)
+    assert policy.keep_manual == 4
+    again = post(other, world, shown=_shown(answer.text), keep_manual="9")
+    assert again.status_code == 200
+    policy.refresh_from_db()
+    assert policy.keep_manual == 9
+
+
+def test_the_same_settings_twice_lose_nothing(world: World, admin: Client) -> None:
+    shown = _shown(admin.get(url(world), headers=HTMX).text)
+    for _ in range(2):
+        assert post(admin, world, shown=shown).status_code == 200
