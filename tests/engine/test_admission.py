@@ -88,3 +88,23 @@ def test_nothing_is_asked_of_a_cloud_account_that_wants_to_be_left_alone(
     assert claims.next_due() == until
     clock.advance(31)
     assert claims.claim("me", clock.now(), lease, 10)
+
+
+def test_transfers_take_no_place_of_what_people_wait_for(
+    db: None, script: Script, clock: JumpClock
+) -> None:
+    cloud_account = CloudAccountFactory(max_tasks=1, max_transfers=2)
+    account = AccountFactory(
+        cloud_account=cloud_account, organization__customer=cloud_account.customer
+    )
+    transfers = [
+        engine.start(
+            "trial", title="copy", account=account, cloud_account=cloud_account, transfer=True
+        )
+        for _ in range(3)
+    ]
+    others = _queue(cloud_account, 2)
+    claims.admit(clock.now())
+    claims.admit(clock.now())
+    assert _states(transfers) == [State.RUNNING, State.RUNNING, State.QUEUED]
+    assert _states(others) == [State.RUNNING, State.QUEUED]
