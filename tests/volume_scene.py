@@ -1,4 +1,4 @@
-"""A desktop or a profile at a fresh lab and its row here, and what must hold after every task."""
+"""A volume of any kind at a fresh lab and its row here, and what must hold after every task."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.contract.sites import Site
 from tests.scene import Scene, build
 
 DESKTOP, PROFILE = Resource.Kind.PERSISTENT_DESKTOP, Resource.Kind.ENTERPRISE_PROFILE
+DRIVE = Resource.Kind.PERSONAL_DRIVE
 USER = "sofia.lindqvist@meridian.example"
 
 
@@ -103,7 +104,7 @@ def build_volume(server: LabServer, lab: Lab, *, kind: str, volume: str) -> Volu
         machine.kind, machine.user_name, machine.name = DESKTOP, USER, "pd-0388"
         machine.save()
         return VolumeScene(scene, machine, machine.external_id)
-    name = "EP-s.lindqvist"
+    name = "PD-s.lindqvist" if volume == DRIVE else "EP-s.lindqvist"
     external_id = scene.site.add_volume(name)
     scene.site.write_volume(external_id, "original")
     resource = Resource.objects.create(

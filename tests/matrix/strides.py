@@ -9,12 +9,14 @@ quarter of what the first does.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from django.conf import settings
 
 from portal.clouds.kinds import KINDS
 
+Case = TypeVar("Case")
 # A workflow that only some clouds have.
 RUNNING = "backup of what runs on"
 
@@ -33,6 +35,11 @@ def strides(**everyday: int) -> dict[str, int]:
 def stride_of(stride: int, workflow: str) -> int:
     """Return every how many calls it is tried with this workflow."""
     return stride if _is_whole() else stride * LONG.get(workflow, 1)
+
+
+def portion(cases: Sequence[Case], *, every: int) -> Sequence[Case]:
+    """Return all cases, or every so many of them in the everyday run."""
+    return cases if _is_whole() else cases[::every]
 
 
 def _is_first() -> bool:

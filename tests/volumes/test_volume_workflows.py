@@ -1,6 +1,8 @@
-"""Backup, restore and delete of a desktop and a profile, on both clouds, against the lab."""
+"""Backup, restore and delete of a volume of each kind, on both clouds, against the lab."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import pytest
 
@@ -13,13 +15,13 @@ from portal.lab import Fault, Lab, LabServer
 from portal.models import Infrastructure, Notification, Task
 from portal.refusals import Refused
 from tests.scene import CLUSTER
-from tests.volume_scene import DESKTOP, PROFILE, USER, VolumeScene, build_volume
+from tests.volume_scene import DESKTOP, DRIVE, PROFILE, USER, VolumeScene, build_volume
 
 pytestmark = pytest.mark.django_db
 AHV, AZURE = Infrastructure.AHV, Infrastructure.AZURE
 
 
-@pytest.fixture(params=[(AHV, DESKTOP), (AHV, PROFILE), (AZURE, DESKTOP), (AZURE, PROFILE)])
+@pytest.fixture(params=list(product([AHV, AZURE], [DESKTOP, PROFILE, DRIVE])))
 def scene(request: pytest.FixtureRequest, lab: Lab, lab_server: LabServer) -> VolumeScene:
     kind, volume = request.param
     return build_volume(lab_server, lab, kind=kind, volume=volume)
@@ -45,7 +47,7 @@ def test_a_restore_brings_back_what_the_backup_holds(scene: VolumeScene) -> None
     task = scene.drive(scene.restore(backup))
     assert task.state == Task.State.DONE, task.error
     scene.assert_in_order("original")
-    # A profile is a new volume at its cloud, a desktop the same machine.
+    # A profile or drive is a new volume at its cloud, a desktop the same machine.
     assert (scene.resource.external_id == former) == scene.resource.is_desktop
     assert scene.site.contents(backup.external_id) == ["original"]
 
