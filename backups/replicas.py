@@ -127,7 +127,7 @@ def _look_at_replica(job: Job) -> Learned:
 
 def _send_back(job: Job) -> Operation | Learned:
     replica, to = job.args["replica"], job.args["back"]
-    target = Target(site=to["site"], link=to["link"], anew=True)
+    target = Target(site=to["site"], link=to["link"])
     answer = job.cloud.ensure_sent(replica["copy"], job.token, mark_of(job), target)
     return {"sent_back": answer.id} if isinstance(answer, Sent) else answer
 

@@ -59,7 +59,9 @@ def _send(job: Job) -> Operation | Learned:
             "The backup is no longer at the primary site, so it cannot be replicated.",
             advice="Create a new backup; delete this one from the list.",
         ) from error
-    return {"sent": answer.id, "bytes": answer.size_bytes} if isinstance(answer, Sent) else answer
+    if isinstance(answer, Sent):
+        return {"sent": answer.id, "bytes": answer.size_bytes, "is_tidy": answer.is_tidy}
+    return answer
 
 
 def _receive(job: Job) -> Operation | Learned:
@@ -84,6 +86,10 @@ def _save_done(task: Task, learned: Learned) -> Learned:
     )
     note_replication(replica.backup, Replica.Status.DONE)
     return learned
+
+
+def _is_untidy(args: Learned, memory: Learned) -> bool:
+    return not memory.get("is_tidy")
 
 
 def _tidy(job: Job) -> Operation | None:
@@ -115,7 +121,13 @@ class ReplicateBackup(Workflow):
         Step("receive", "Receive it there", _receive, weight=2, is_elsewhere=True),
         Step("check", "Check the replica", _check, save=_save_done, is_elsewhere=True),
         REMOVE_REPLICAS,
-        Step("tidy", "Remove what was needed to send it", _tidy, is_committed=True),
+        Step(
+            "tidy",
+            "Remove what was needed to send it",
+            _tidy,
+            when=_is_untidy,
+            is_committed=True,
+        ),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
         Step(

@@ -55,7 +55,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
             "type": backup.type,
             "copy": backup.external_id,
             "to": target_of(account),
-            "is_again": bool(former),
+            "is_again": bool(former) or _is_overtaken(backup),
             "replicas": removals_of(former),
         },
     )
@@ -76,6 +76,14 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
             name=backup.name, task=str(task.pk), to=account.dr_site,
         )  # fmt: skip
     return replica
+
+
+def _is_overtaken(backup: Backup) -> bool:
+    """Whether a later backup of the resource has a replica: copies go in order of creation."""
+    later = Replica.objects.not_removed().filter(
+        backup__resource=backup.resource_id, backup__created_at__gt=backup.created_at
+    )
+    return later.exists()
 
 
 def _insert(replica: Replica) -> None:

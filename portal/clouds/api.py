@@ -233,11 +233,13 @@ class Target:
 class Sent:
     """A copy that has left for the other site whole. ``id`` is what the receiving driver wants.
 
-    ``size_bytes`` is what travelled, 0 where the cloud does not say.
+    ``size_bytes`` is what travelled, 0 where the cloud does not say. ``is_tidy``: there is
+    nothing for `ensure_sending_tidied` to remove.
     """
 
     id: str
     size_bytes: int = 0
+    is_tidy: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Copies:
         """Snapshot a disk into its own group and region."""
         wanted = wire.sibling(disk_id, wire.SNAPSHOT, copy_name(token))
         try:
-            return self._made(self._read(wanted))
+            return self._made(self.read(wanted))
         except NotFound:
             pass
         body: dict[str, Any] = {
@@ -45,15 +45,15 @@ class Copies:
         if not wire.is_settled(snapshot):
             return self._operations.watch(wire.id_of(snapshot))
         if wire.provisioning(snapshot).lower() != "succeeded":
-            return self._delete(snapshot)
+            return self.delete(snapshot)
         return wire.copy(snapshot)
 
     def find(self, copy_id: str) -> Copy:
         """Return a complete copy. One that is not yet is waited for, one that failed refused."""
-        snapshot = self._read(copy_id)
-        percent = wire.properties(snapshot).get("completionPercent")
-        is_whole = percent is None or percent >= 100
-        if not wire.is_settled(snapshot) or not is_whole:
+        snapshot = self.read(copy_id)
+        if error := wire.copy_error(snapshot):
+            raise CloudRefused(f"The snapshot {snapshot['name']} could not be completed: {error}")
+        if not wire.is_settled(snapshot) or wire.percent(snapshot) < 100:
             raise CloudBusy(f"The snapshot {snapshot['name']} is not complete yet.")
         if wire.provisioning(snapshot).lower() != "succeeded":
             raise CloudRefused(f"The snapshot {snapshot['name']} could not be completed.")
@@ -71,23 +71,35 @@ class Copies:
             )
         if not wire.is_settled(snapshot):
             return self._operations.watch(wire.id_of(snapshot))
-        return self._delete(snapshot)
+        return self.delete(snapshot)
 
     def _look(self, token: str, copy_id: str) -> wire.Json | None:
         if copy_id:
             # That it is gone is said by the list alone: what is taken for deleted is never
             # looked for again, and it costs money for ever.
             with suppress(NotFound):
-                return self._read(copy_id)
-        listed = self._session.call(lambda client: wire.list_all(client, wire.SNAPSHOT))
-        for each in listed:
+                return self.read(copy_id)
+        for each in self.all():
             is_named = copy_id and wire.id_of(each) == copy_id.lower()
             if is_named or wire.tags(each).get(wire.TOKEN_TAG) == token:
                 return each
         return None
 
-    def _delete(self, snapshot: wire.Json) -> Operation:
+    def look(self, copy_id: str) -> wire.Json | None:
+        """GET a snapshot that may not be there."""
+        try:
+            return self.read(copy_id)
+        except NotFound:
+            return None
+
+    def all(self) -> list[wire.Json]:
+        """GET every snapshot of the subscription."""
+        return self._session.call(lambda client: wire.list_all(client, wire.SNAPSHOT))
+
+    def delete(self, snapshot: wire.Json) -> Operation:
+        """DELETE a snapshot; one that is still being copied may go (7.2)."""
         return self._operations.begin("snapshots.begin_delete", wire.id_of(snapshot))
 
-    def _read(self, copy_id: str) -> wire.Json:
+    def read(self, copy_id: str) -> wire.Json:
+        """GET a snapshot."""
         return self._session.call(lambda client: wire.read(client, copy_id))

@@ -16,14 +16,17 @@ from portal.clouds.api import (
     NotFound,
     Operation,
     Progress,
+    Sent,
     Server,
     SignInRefused,
+    SiteFacts,
     Target,
     Volume,
 )
 from portal.clouds.azure import rights, wire
 from portal.clouds.azure.copies import Copies
 from portal.clouds.azure.disks import Disks
+from portal.clouds.azure.facts import site_facts
 from portal.clouds.azure.operations import Operations
 from portal.clouds.azure.publishing import Publishing
 from portal.clouds.azure.restore import Restore
@@ -31,6 +34,7 @@ from portal.clouds.azure.servers import Servers
 from portal.clouds.azure.session import AzureSession
 from portal.clouds.azure.sizes import Sizes
 from portal.clouds.azure.sysprep import Sysprep
+from portal.clouds.azure.transfers import Transfers
 from portal.clouds.azure.volumes import Volumes, listed
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
@@ -58,6 +62,7 @@ class AzureCloud:
         )
         self._sysprep = Sysprep(self._session, self._operations, self._servers, disks)
         self._sizes = Sizes(self._session, monotonic)
+        self._transfers = Transfers(self._operations, self._copies, disks)
 
     def identify(self) -> Identity:
         """GET the subscription, then compare what the role allows with what backups need."""
@@ -166,6 +171,7 @@ class AzureCloud:
     def ensure_volume_copy(
         self, volume_id: str, token: str, mark: Mark, to: Target | None = None
     ) -> Operation | Copy:
+        """``to`` is not needed: a snapshot is sent when it is complete, by `ensure_sent`."""
         return self._volumes.ensure_copy(volume_id, token, mark)
 
     def ensure_desktop_copy(
@@ -207,6 +213,30 @@ class AzureCloud:
 
     def ensure_no_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
         return self._restore.ensure_no_undo(token)
+
+    def ensure_sent(self, copy_id: str, token: str, mark: Mark, to: Target) -> Operation | Sent:
+        return self._transfers.ensure_sent(copy_id, token, mark, to)
+
+    def ensure_received(self, sent_id: str, token: str, mark: Mark) -> Operation | Copy:
+        """Nothing is left to do: what was sent is a snapshot of the region it was sent to."""
+        return self._transfers.ensure_received(sent_id)
+
+    def find_received(self, copy_id: str) -> Copy:
+        return self._copies.find(copy_id)
+
+    def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
+        return self._transfers.ensure_tidied(token)
+
+    def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._transfers.ensure_not_sent(token)
+
+    def ensure_not_received(
+        self, token: str, mark: Mark, copy_id: str = "", sent_id: str = ""
+    ) -> Operation | None:
+        return self._transfers.ensure_not_received(token, copy_id or sent_id)
+
+    def site_facts(self, site: str = "") -> SiteFacts:
+        return site_facts(self._session, self._sizes, self.identify(), site)
 
     def close(self) -> None:
         self._session.close()

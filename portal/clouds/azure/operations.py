@@ -27,7 +27,7 @@ FEW = 3
 # Of those that have ended, so many are asked how at one look; the others have the next.
 MOST_ENDED = 20
 RUN_COMMAND = "virtual_machines.begin_run_command"
-_AGENT = "agent"
+_AGENT, _COPY = "agent", "copy"
 _OVER = frozenset({"succeeded", "failed", "canceled"})
 Begin = Callable[..., Any]
 
@@ -86,11 +86,36 @@ class Operations:
         """Return an operation that ends when a machine's agent is ready, or the machine off."""
         return Operation(_encode(_AGENT, on, ""), "Waiting for the guest's agent")
 
+    def watch_copy(self, on: str) -> Operation:
+        """Return an operation that ends when a snapshot has come from another region, or broke."""
+        return Operation(_encode(_COPY, on, ""), "Copying to the other region")
+
     def progress(self, ids: Sequence[str]) -> dict[str, Progress]:
         """Say how these stand; see `portal.clouds.api.Cloud.progress`."""
-        if len(ids) <= FEW:
-            return {each: self._one(each) for each in ids}
-        return self._many(ids)
+        copies = {id_: on for id_ in ids for verb, on, _ in [_decode(id_)] if verb == _COPY}
+        others = [id_ for id_ in ids if id_ not in copies]
+        if len(others) <= FEW:
+            found = {each: self._one(each) for each in others}
+        else:
+            found = self._many(others)
+        return found | self._copied(copies)
+
+    def _copied(self, copies: Mapping[str, str]) -> dict[str, Progress]:
+        """One list for many: snapshots alone say how much of them is there."""
+        if not copies:
+            return {}
+        if len(copies) <= FEW:
+            listed = [self._snapshot(on) for on in copies.values()]
+        else:
+            listed = [*self._session.call(partial(wire.list_all, kind=wire.SNAPSHOT))]
+        found = {wire.id_of(each): each for each in listed if each is not None}
+        return {id_: _copied(found.get(on)) for id_, on in copies.items()}
+
+    def _snapshot(self, on: str) -> wire.Json | None:
+        try:
+            return self._session.call(lambda client: wire.read(client, on))
+        except NotFound:
+            return None
 
     def _one(self, id_: str) -> Progress:
         verb, on, token = _decode(id_)
@@ -185,6 +210,20 @@ def _progress_of(provisioning: str) -> Progress:
     if state in ("succeeded", "canceled"):
         return Progress(Progress.DONE, 100)
     return Progress(Progress.RUNNING)
+
+
+def _copied(snapshot: wire.Json | None) -> Progress:
+    """A copy that is gone is done: the verb asked next finds that out."""
+    if snapshot is None:
+        return Progress(Progress.DONE, 100)
+    if error := wire.copy_error(snapshot):
+        return Progress(Progress.FAILED, detail=error)
+    percent = wire.percent(snapshot)
+    if percent >= 100:
+        return Progress(Progress.DONE, 100)
+    size = wire.size_bytes(snapshot)
+    said = f"{size * percent / 100 / wire.GIB:.1f} of {size / wire.GIB:.1f} GiB copied"
+    return Progress(Progress.RUNNING, int(percent), said)
 
 
 def _is_final_refusal(status: int) -> bool:

@@ -38,23 +38,43 @@ class Sizes:
         """The same from what was read before; asks nothing."""
         return self._tables.get(location, (0.0, {}))[1].get(size.lower(), (0, 0))
 
+    def offered(self, location: str) -> Table:
+        """Return the sizes this subscription may use in a region, read anew (reference 7.9)."""
+        return {
+            str(sku.get("name", "")): _capability(sku)
+            for sku in self._skus(location)
+            if not _is_withheld(sku, location)
+        }
+
     def _read(self, location: str) -> Table:
         """A role that may not read SKUs costs the sizes, not the inventory."""
         try:
-            listed = self._session.call(
-                lambda client: [
-                    item.as_dict()
-                    for item in client.resource_skus.list(filter=f"location eq '{location}'")
-                ]
-            )
+            listed = self._skus(location)
         except SignInRefused as error:
             log.warning("sizes of %s could not be read: %s", location, error)
             return {}
-        return {
-            str(sku.get("name", "")).lower(): _capability(sku)
-            for sku in listed
-            if str(sku.get("resourceType", "")).lower() == wire.VM
-        }
+        return {str(sku.get("name", "")).lower(): _capability(sku) for sku in listed}
+
+    def _skus(self, location: str) -> list[wire.Json]:
+        listed = self._session.call(
+            lambda client: [
+                item.as_dict()
+                for item in client.resource_skus.list(filter=f"location eq '{location}'")
+            ]
+        )
+        return [sku for sku in listed if str(sku.get("resourceType", "")).lower() == wire.VM]
+
+
+def _is_withheld(sku: wire.Json, location: str) -> bool:
+    """Whether the region is closed to the subscription for this size."""
+    for each in sku.get("restrictions") or []:
+        info = each.get("restrictionInfo") or {}
+        places = [*(info.get("locations") or []), *(each.get("values") or [])]
+        if str(each.get("type", "")).lower() == "location" and location.lower() in {
+            str(place).lower() for place in places
+        }:
+            return True
+    return False
 
 
 def _capability(sku: wire.Json) -> tuple[int, int]:

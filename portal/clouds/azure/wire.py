@@ -158,6 +158,18 @@ def size_bytes(disk: Json) -> int:
     return int(found.get("diskSizeBytes") or int(found.get("diskSizeGB") or 0) * GIB)
 
 
+def percent(snapshot: Json) -> float:
+    """How much of a copy from another region is there; all of it where nothing is said."""
+    found = properties(snapshot).get("completionPercent")
+    return 100.0 if found is None else float(found)
+
+
+def copy_error(snapshot: Json) -> str:
+    """Why a copy from another region broke off, or ""."""
+    found = properties(snapshot).get("copyCompletionError") or {}
+    return str(found.get("errorMessage") or found.get("errorCode") or "")
+
+
 def managed_by(disk: Json) -> str:
     return str(disk.get("managedBy") or "").lower()
 
