@@ -111,6 +111,22 @@ def test_a_volume_in_use_is_backed_up_but_not_restored(
     assert scene.content == "original"
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_a_volume_group_that_is_denied_once_is_not_taken_for_gone(
+    number: int, lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_volume(lab_server, lab, kind=AHV, volume=PROFILE)
+    backup = scene.have_backup()
+    scene.write("changed")
+    task = scene.restore(backup)
+    path = rf"volume_groups/{scene.resource.external_id}"
+    denied = Fault("status", method="GET", path=path, after=number, status=404, count=1)
+    scene.site.strike(denied)
+    assert scene.drive(task).state == Task.State.DONE
+    assert denied.count == 0
+    scene.assert_in_order("original")
+
+
 def test_a_restore_that_fails_half_way_puts_back_what_was_there(scene: VolumeScene) -> None:
     backup = scene.have_backup()
     scene.write("changed")
