@@ -10,6 +10,7 @@ from pathlib import Path
 from portal.lab import Lab, LabServer
 from portal.lab.lab import AZURE, CLUSTERS
 from portal.lab.prism.auth import PASSWORD, USER
+from portal.lab.replication_ports import open_ports
 
 DEFAULT_PORTS = (19440, 19441, 19443)
 SITES = (*CLUSTERS, AZURE)
@@ -26,7 +27,11 @@ def main() -> int:
     lab.clock.scale = options.scale
     ports = dict(zip(SITES, options.ports, strict=True))
     try:
-        with LabServer(lab, ports, directory=options.directory) as server:
+        addresses = [cluster.identity.address for cluster in lab.clusters.values()]
+        with (
+            open_ports(addresses),
+            LabServer(lab, ports, directory=options.directory) as server,
+        ):
             places = ", ".join(f"{name} at {url}" for name, url in server.urls.items())
             print(
                 f"The lab serves {places}; user {USER}, password {PASSWORD}, CA {server.ca_path}",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from portal.lab.lab import Lab
 
 LONDON, DUBLIN = "ahv-lon-01", "ahv-dub-02"
-ADDRESSES = {LONDON: "10.10.1.50", DUBLIN: "10.20.1.50"}
+# Of this machine, so that the ports of replication can be knocked at.
+ADDRESSES = {LONDON: "127.10.1.50", DUBLIN: "127.20.1.50"}
 TIMEZONES = {LONDON: "Europe/London", DUBLIN: "Europe/Dublin"}
 DEFAULT_CONTAINERS = {LONDON: "default-container-77107", DUBLIN: "storage-container-112133"}
 SHARED_CONTAINER = "SelfServiceContainer"

@@ -17,7 +17,8 @@ DONE = Task.State.DONE
 
 
 @pytest.fixture(
-    params=[(AZURE, SERVER), (AZURE, DESKTOP), (AZURE, PROFILE)], ids=lambda each: "-".join(each)
+    params=[(cloud, what) for cloud in (AHV, AZURE) for what in (SERVER, DESKTOP, PROFILE)],
+    ids=lambda each: "-".join(each),
 )
 def scene(request: pytest.FixtureRequest, lab: Lab, lab_server: LabServer) -> RecoveryScene:
     kind, what = request.param

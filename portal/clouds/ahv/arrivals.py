@@ -1,7 +1,9 @@
 """What comes without a task: snapshots, and what a restore makes where it starts none (6.7).
 
 Ids: ``snapshot:<domain>:<retention>:<schedule>``, ``appeared:<prefix>`` a volume group whose
-name begins so, ``replaced:<vm uuid>:<vmdisk uuid>`` done when that disk is not in the VM.
+name begins so, ``machine:<prefix>`` a VM of such a name, ``replaced:<vm uuid>:<vmdisk uuid>``
+done when that disk is not in the VM, ``arrived:<domain>:<number>`` a snapshot from another
+cluster.
 
 However many wait for snapshots, one list of the newest of the cluster is asked for. What is
 not in it is looked at by its domain, a few at a time, the one looked at longest ago first.
@@ -24,6 +26,8 @@ from portal.clouds.api import Progress
 SNAPSHOT = "snapshot:"
 APPEARED = "appeared:"
 REPLACED = "replaced:"
+MACHINE = "machine:"
+ARRIVED = "arrived:"
 # Domains and VMs looked at by themselves, per call.
 FEW = 3
 # Snapshots of others among the newest, and the most that are asked for.
@@ -31,6 +35,7 @@ MARGIN = 100
 MOST = 2000
 SNAPSHOT_PATIENCE = 120.0
 RESTORE_PATIENCE = 600.0
+ARRIVAL_PATIENCE = 600.0
 
 RUNNING = Progress(Progress.RUNNING)
 DONE = Progress(Progress.DONE, 100)
@@ -48,6 +53,7 @@ class Arrivals:
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
         self._unseen: dict[str, float] = {}
+        self._lost: set[str] = set()
 
     def progress(self, ids: Iterable[str]) -> dict[str, Progress]:
         """Say how each stands; ids of other kinds are left out."""
@@ -56,6 +62,8 @@ class Arrivals:
             **self._snapshots([id_ for id_ in every if id_.startswith(SNAPSHOT)]),
             **self._appeared([id_ for id_ in every if id_.startswith(APPEARED)]),
             **self._replaced([id_ for id_ in every if id_.startswith(REPLACED)]),
+            **self._machines([id_ for id_ in every if id_.startswith(MACHINE)]),
+            **self._arrived([id_ for id_ in every if id_.startswith(ARRIVED)]),
         }
         with self._lock:
             for id_, progress in answers.items():
@@ -95,7 +103,17 @@ class Arrivals:
     def _given_up(self, id_: str, patience: float) -> Progress:
         with self._lock:
             since = self._unseen.setdefault(id_, self._monotonic())
-            return DONE if self._monotonic() - since >= patience else RUNNING
+            if self._monotonic() - since < patience:
+                return RUNNING
+            self._lost.add(id_)
+            return DONE
+
+    def take_lost(self, id_: str) -> bool:
+        """Whether this was waited for in vain, in this process; said once."""
+        with self._lock:
+            is_lost = id_ in self._lost
+            self._lost.discard(id_)
+            return is_lost
 
     def _appeared(self, ids: list[str]) -> dict[str, Progress]:
         if not ids:
@@ -107,6 +125,33 @@ class Arrivals:
             else self._given_up(id_, RESTORE_PATIENCE)
             for id_ in ids
         }
+
+    def _machines(self, ids: list[str]) -> dict[str, Progress]:
+        if not ids:
+            return {}
+        names = [vm.name for vm in self._cluster.vms(with_disks=False)]
+        return {
+            id_: DONE
+            if any(name.startswith(id_.removeprefix(MACHINE)) for name in names)
+            else self._given_up(id_, RESTORE_PATIENCE)
+            for id_ in ids
+        }
+
+    def _arrived(self, ids: list[str]) -> dict[str, Progress]:
+        """One list of the newest for all; what is not in it is looked at, a few at a time."""
+        if not ids:
+            return {}
+        newest = self._domains.newest(min(2 * len(ids) + MARGIN, MOST))
+        there = {arrival_id(each.domain, each.id) for each in newest if each.state != SCHEDULED}
+        answers = {id_: DONE if id_ in there else RUNNING for id_ in ids}
+        for id_ in self._next([id_ for id_ in ids if id_ not in there]):
+            _, domain, _ = id_.split(":", 2)
+            listed = self._domains.snapshots(domain)
+            if any(arrival_id(domain, each.id) == id_ for each in listed):
+                answers[id_] = DONE
+            else:
+                answers[id_] = self._given_up(id_, ARRIVAL_PATIENCE)
+        return answers
 
     def _replaced(self, ids: list[str]) -> dict[str, Progress]:
         if not ids:
@@ -124,6 +169,14 @@ class Arrivals:
             is_done = server in disks and disk not in disks[server]
             answers[id_] = DONE if is_done else self._given_up(id_, RESTORE_PATIENCE)
         return answers
+
+
+def arrival_id(domain: str, snapshot: str) -> str:
+    """Return the operation for a snapshot by the sender's or the receiver's id of it.
+
+    The receiver puts the sender's name before the number; the number is the same (6.5).
+    """
+    return f"{ARRIVED}{domain}:{snapshot.rpartition(':')[2]}"
 
 
 def _stands(id_: str, snapshots: Iterable[DrSnapshot]) -> Progress | None:

@@ -44,6 +44,11 @@ def domain_name(mark: Mark) -> str:
     return f"{DOMAIN_PREFIX}{mark.resource.replace('-', '')}"
 
 
+def own_domain(uuid: str) -> str:
+    """Return the name of the domain a copy has to itself, to be sent in (R059)."""
+    return f"{DOMAIN_PREFIX}{uuid.replace('-', '')}"
+
+
 @dataclass(frozen=True)
 class Thing:
     """A VM or a volume group."""
@@ -58,14 +63,25 @@ class Order:
 
     domain: str
     retention: int
+    # The remote site it is to be sent to, or "".
+    link: str = ""
 
     @classmethod
-    def copy(cls, token: str, mark: Mark) -> Order:
-        return cls(domain_name(mark), _retention(token))
+    def copy(cls, token: str, mark: Mark, link: str = "") -> Order:
+        return cls(domain_name(mark), _retention(token), link)
+
+    @classmethod
+    def sending(cls, uuid: str, token: str, link: str) -> Order:
+        """The snapshot by which a thing in a domain of its own travels."""
+        return cls(own_domain(uuid), _retention(token), link)
 
     @classmethod
     def undo(cls, token: str, mark: Mark) -> Order:
         return cls(domain_name(mark), _retention(f"{token}:undo"))
+
+    @property
+    def sites(self) -> list[str]:
+        return [self.link] if self.link else []
 
     def waiting(self, schedule: str) -> Operation:
         return Operation(
@@ -116,13 +132,13 @@ def ensure(
     newest = max(snapshots, key=lambda each: each.created_at, default=None)
     if newest is not None and newest.holds(thing.uuid) and not newest.missing:
         try:
-            return order.waiting(domains.take(order.domain, order.retention))
+            return order.waiting(domains.take(order.domain, order.retention, order.sites))
         except SignInRefused:
             raise
         except CloudRefused:
             pass  # it may be because it is not protected any more
     protect(cluster, domains, thing, order.domain, mark)
-    return order.waiting(domains.take(order.domain, order.retention))
+    return order.waiting(domains.take(order.domain, order.retention, order.sites))
 
 
 def _settled(

@@ -6,7 +6,7 @@ Read as tolerantly as the rest (`portal.clouds.ahv.wire`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portal.clouds.ahv.wire import items, number, obj, text
@@ -37,6 +37,8 @@ class Domain:
     is_synchronous: bool
     annotations: tuple[str, ...]
     members: tuple[Held, ...]
+    # The last snapshot that went to each remote site; absent where nothing is told.
+    sent: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, uuid: str) -> bool:
         return any(member.uuid == uuid for member in self.members)
@@ -48,6 +50,19 @@ class Pending:
 
     id: str
     retention: int
+
+
+@dataclass(frozen=True)
+class Replication:
+    """A snapshot on its way to a remote site (6.6). ``percent`` is 0 to 100."""
+
+    id: str
+    domain: str
+    site: str
+    snapshot: str
+    percent: float = 0.0
+    done_bytes: int = 0
+    is_aborted: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,8 @@ class DrSnapshot:
     vms: tuple[Held, ...]
     groups: tuple[Held, ...]
     missing: tuple[str, ...]
+    # Where it was to be sent; whether it went is not said by this (6.5).
+    remote_sites: tuple[str, ...] = ()
 
     @property
     def things(self) -> tuple[Held, ...]:
@@ -84,6 +101,7 @@ class Group:
     disks: int
     attached_to: tuple[str, ...]
     clients: tuple[str, ...]
+    containers: tuple[str, ...] = ()
 
     def to_volume(self, name: str = "") -> Volume:
         return Volume(
@@ -128,6 +146,10 @@ def domain(item: Mapping[str, Any]) -> Domain:
         is_synchronous=bool(item.get("metro_avail") or item.get("sync_replications")),
         annotations=tuple(str(line) for line in item.get("annotations") or ()),
         members=(*_vms(item), *_groups(item)),
+        sent={
+            text(link, "remote_site_name"): text(link, "last_successful_replication_snapshot_id")
+            for link in items(item, "replication_links")
+        },
     )
 
 
@@ -139,6 +161,19 @@ def pending(body: Any) -> list[Pending]:
             spec = obj(schedule)
             found.append(Pending(str(key), number(spec, "snapshot_retention_time_secs")))
     return found
+
+
+def replication(item: Mapping[str, Any], domain_name: str = "") -> Replication:
+    """Read a running or a pending replication; a pending one has no id and no progress."""
+    return Replication(
+        id=text(item, "id"),
+        domain=text(item, "protection_domain_name") or domain_name,
+        site=text(item, "remote_site_name"),
+        snapshot=text(item, "snapshot_id"),
+        percent=float(item.get("completed_percentage") or 0.0),
+        done_bytes=number(item, "completed_bytes"),
+        is_aborted=bool(item.get("aborted")),
+    )
 
 
 def snapshot(item: Mapping[str, Any], domain_name: str = "") -> DrSnapshot:
@@ -156,6 +191,7 @@ def snapshot(item: Mapping[str, Any], domain_name: str = "") -> DrSnapshot:
         vms=_vms(item),
         groups=_groups(item),
         missing=tuple(_missing(entry) for entry in item.get("missing_entities") or ()),
+        remote_sites=tuple(str(each) for each in item.get("remote_site_names") or ()),
     )
 
 
@@ -185,4 +221,5 @@ def group(item: Mapping[str, Any]) -> Group:
         disks=len(disks),
         attached_to=tuple(uuid for uuid in vms if uuid),
         clients=tuple(client for client in clients if client),
+        containers=tuple({text(disk, "storage_container_uuid") for disk in disks}),
     )

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from portal.clouds.ahv import domain_wire, wire
 from portal.clouds.ahv.cluster import submitted
-from portal.clouds.ahv.domain_wire import Domain, DrSnapshot, Pending
+from portal.clouds.ahv.domain_wire import Domain, DrSnapshot, Pending, Replication
 from portal.clouds.ahv.http import PrismSession
-from portal.clouds.api import CloudRefused, NotFound, Operation, SignInRefused
+from portal.clouds.api import CloudRefused, Operation, SignInRefused
 
 ROOT = "/protection_domains"
 # How old the list of all domains may be when it is asked who holds a thing.
@@ -41,11 +41,9 @@ class Domains:
     # Looking
 
     def find(self, name: str) -> Domain | None:
-        """GET a domain; None is sure. Some clusters answer 500 for an unknown one (1.5)."""
+        """GET a domain; None is sure: whatever is answered for an unknown one, the list decides."""
         try:
             return domain_wire.domain(wire.obj(self._http.get(_path(name)).body))
-        except NotFound:
-            return None
         except SignInRefused:
             raise
         except CloudRefused:
@@ -98,6 +96,18 @@ class Domains:
         body = self._http.get(f"{ROOT}/dr_snapshots", count=str(count)).body
         return [domain_wire.snapshot(item) for item in wire.entities(body)]
 
+    def replications(self, name: str = "") -> list[Replication]:
+        """GET what is on its way from this cluster, of one domain or of all."""
+        path = _path(name, "replications") if name else f"{ROOT}/replications"
+        listed = wire.entities(self._http.get(path).body)
+        return [domain_wire.replication(each, name) for each in listed if each.get("sender", True)]
+
+    def waiting(self, name: str) -> list[Replication]:
+        """GET pending_replications of a domain: a bare array."""
+        body = self._http.get(_path(name, "pending_replications")).body
+        listed = map(wire.obj, body if isinstance(body, list) else [])
+        return [domain_wire.replication(each, name) for each in listed]
+
     def is_restoring(self, name: str) -> bool:
         """GET pending_actions: whether a VM of this domain is being put back (6.7, mark S)."""
         try:
@@ -137,15 +147,19 @@ class Domains:
         body = _entities(name, uuid) | {"vmAddRemoveType": "LISTED_VMS"}
         self._http.post_v1(_path(name, "remove_entities"), body)
 
-    def take(self, name: str, retention: int) -> str:
+    def abort(self, name: str, replication: str) -> None:
+        """DELETE a running replication (6.1, mark S)."""
+        self._http.delete(_path(name, "replications", replication))
+
+    def take(self, name: str, retention: int, sites: Sequence[str] = ()) -> str:
         """POST a one-off schedule that fires at once; return its id.
 
-        Without a start: the cluster's clock is not ours (10.10). With a retention, in
-        seconds: what none means is unknown (13.7).
+        What it takes is sent to the remote ``sites``. Without a start: the cluster's clock is
+        not ours (10.10). With a retention, in seconds: what none means is unknown (13.7).
         """
         body = {
             "snapshot_retention_time_secs": retention,
-            "remote_site_names": [],
+            "remote_site_names": list(sites),
             "app_consistent": False,
         }
         answer = self._http.post(_path(name, "oob_schedules"), body)

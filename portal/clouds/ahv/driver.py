@@ -11,10 +11,13 @@ from portal.clouds.ahv.arrivals import Arrivals
 from portal.clouds.ahv.backups import Order, Thing
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.copies import Made
+from portal.clouds.ahv.departures import Departures
 from portal.clouds.ahv.desktops import Desktops
 from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.http import PrismSession
+from portal.clouds.ahv.links import site_facts
 from portal.clouds.ahv.operations import GUEST_OFF, Operations
+from portal.clouds.ahv.transfers import Receiving, Sending
 from portal.clouds.api import (
     Clone,
     CloudRefused,
@@ -26,8 +29,10 @@ from portal.clouds.api import (
     Operation,
     PowerState,
     Progress,
+    Sent,
     Server,
     SignInRefused,
+    SiteFacts,
     Target,
     Volume,
 )
@@ -51,7 +56,10 @@ class AhvCloud:
         self._agents = GuestAgents(connection)
         self._domains = Domains(self._http, monotonic=monotonic)
         arrivals = Arrivals(self._cluster, self._domains, monotonic=monotonic)
-        self._operations = Operations(self._cluster, self._agents, arrivals)
+        departures = Departures(self._cluster, self._domains, monotonic=monotonic)
+        self._operations = Operations(self._cluster, self._agents, arrivals, departures)
+        self._sending = Sending(self._cluster, self._domains, departures)
+        self._receiving = Receiving(self._cluster, self._domains, arrivals)
         self._volumes = volumes.Volumes(self._cluster, self._domains)
         self._desktops = Desktops(self._cluster, self._domains)
 
@@ -161,16 +169,18 @@ class AhvCloud:
         self, volume_id: str, token: str, mark: Mark, to: Target | None = None
     ) -> Operation | Copy:
         """A snapshot of the protection domain that the volume group is alone in."""
-        return self._ensure_snapshot(Thing(volume_id, is_group=True), token, mark)
+        return self._ensure_snapshot(Thing(volume_id, is_group=True), token, mark, to)
 
     def ensure_desktop_copy(
         self, server_id: str, token: str, mark: Mark, to: Target | None = None
     ) -> Operation | Copy:
         """A snapshot of the protection domain that the VM is alone in."""
-        return self._ensure_snapshot(Thing(server_id, is_group=False), token, mark)
+        return self._ensure_snapshot(Thing(server_id, is_group=False), token, mark, to)
 
-    def _ensure_snapshot(self, thing: Thing, token: str, mark: Mark) -> Operation | Copy:
-        order = Order.copy(token, mark)
+    def _ensure_snapshot(
+        self, thing: Thing, token: str, mark: Mark, to: Target | None
+    ) -> Operation | Copy:
+        order = Order.copy(token, mark, to.link if to else "")
         made = backups.ensure(self._cluster, self._domains, thing, order, mark)
         return made if isinstance(made, Operation) else backups.copy_of(made)
 
@@ -207,6 +217,31 @@ class AhvCloud:
 
     def ensure_no_desktop_undo(self, server_id: str, token: str, mark: Mark) -> Operation | None:
         return self._desktops.ensure_no_undo(token, mark)
+
+    def ensure_sent(self, copy_id: str, token: str, mark: Mark, to: Target) -> Operation | Sent:
+        """By a snapshot that is replicated to the Remote Site ``to.link``."""
+        return self._sending.ensure_sent(copy_id, token, mark, to)
+
+    def ensure_received(self, sent_id: str, token: str, mark: Mark) -> Operation | Copy:
+        return self._receiving.ensure_received(sent_id, token, mark)
+
+    def find_received(self, copy_id: str) -> Copy:
+        return self._receiving.find_received(copy_id)
+
+    def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
+        return self._sending.ensure_tidied(token)
+
+    def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:
+        return self._sending.ensure_not_sent(copy_id, token)
+
+    def ensure_not_received(
+        self, token: str, mark: Mark, copy_id: str = "", sent_id: str = ""
+    ) -> Operation | None:
+        return self._receiving.ensure_not_received(token, mark, copy_id, sent_id)
+
+    def site_facts(self, site: str = "") -> SiteFacts:
+        """One cluster is one site, so ``site`` says nothing."""
+        return site_facts(self._cluster, self.identify())
 
     def close(self) -> None:
         self._http.close()

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from portal.clouds.ahv.agent import GuestAgents
 from portal.clouds.ahv.arrivals import Arrivals
 from portal.clouds.ahv.cluster import AGAIN, ENDED, TASK, Cluster
+from portal.clouds.ahv.departures import Departures
 from portal.clouds.api import (
     CloudBusy,
     CloudError,
@@ -36,9 +37,12 @@ FEW = 3
 class Operations:
     """Answers `Cloud.progress` for one cluster."""
 
-    def __init__(self, cluster: Cluster, agents: GuestAgents, arrivals: Arrivals) -> None:
+    def __init__(
+        self, cluster: Cluster, agents: GuestAgents, arrivals: Arrivals, departures: Departures
+    ) -> None:
         self._cluster = cluster
         self._arrivals = arrivals
+        self._departures = departures
         self._agents = agents
         self._lock = threading.Lock()
         self._unknown: set[str] = set()
@@ -51,7 +55,7 @@ class Operations:
         try:
             tasks = self._tasks({_rest(id_) for id_ in ids if id_.startswith((TASK, ENDED))})
             guests = self._guests({_rest(id_) for id_ in ids if id_.startswith(GUEST_OFF)})
-            arrivals = self._arrivals.progress(ids)
+            arrivals = self._arrivals.progress(ids) | self._departures.progress(ids)
         except SignInRefused:
             raise
         except CloudRefused as refused:

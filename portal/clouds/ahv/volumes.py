@@ -20,10 +20,9 @@ from portal.clouds.ahv.arrivals import APPEARED
 from portal.clouds.ahv.cluster import AGAIN, Cluster, busy_with
 from portal.clouds.ahv.domain_wire import DrSnapshot, Group, Held, plain
 from portal.clouds.ahv.domains import Domains
-from portal.clouds.ahv.wire import MARKED, PREFIX, Task
+from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Task
 from portal.clouds.api import CloudRefused, Mark, NotFound, Operation, SignInRefused, Volume
 
-NEW = f"{PREFIX}new-"
 LINE = "standby:undo "
 
 
@@ -269,10 +268,13 @@ class Volumes:
 
 
 def _held(snapshot: DrSnapshot, volume_id: str) -> Held:
-    """The group in a snapshot: a former generation of this one, where restores came between."""
-    groups = [each for each in snapshot.groups if each.uuid == volume_id] or [
-        each for each in snapshot.groups if not each.name.startswith(PREFIX)
-    ]
+    """The group in a snapshot: a former generation of this one, where restores came between;
+    or one that travelled under a name of ours."""
+    groups = (
+        [each for each in snapshot.groups if each.uuid == volume_id]
+        or [each for each in snapshot.groups if not each.name.startswith(PREFIX)]
+        or list(snapshot.groups)
+    )
     if len(groups) != 1:
         raise CloudRefused(
             f"Snapshot {snapshot.id} of {snapshot.domain} holds {len(groups)} volume groups, "

@@ -24,6 +24,8 @@ from portal.clouds.api import (
 # Everything we make is called so, and its description begins so (`Mark.text`).
 PREFIX = "standby-"
 MARKED = "standby:v1"
+# What is restored beside, under a name that begins so until it has its own.
+NEW = f"{PREFIX}new-"
 
 # A state in between is the one it leaves; paused and suspended are neither on nor off.
 _POWER = {
@@ -81,6 +83,8 @@ class Vm:
         """Whether we made it. A clone not marked yet is told by the uuid we gave it."""
         if not self.name.startswith(PREFIX):
             return False
+        if self.name.startswith(NEW):
+            return True
         return self.description.startswith(MARKED) or is_given_uuid(self.uuid)
 
     def to_server(self) -> Server:
