@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from backups import services
 from backups.models import Backup, Replica
@@ -53,18 +54,23 @@ class RecoveryScene:
 
     # Doing
 
-    def enable(self, **chosen: object) -> Task:
+    def enable(self, **chosen: Any) -> Task:
         """Switch disaster recovery on, by its task."""
+        return self.drive(self.begin_to_enable(**chosen))
+
+    def begin_to_enable(self, **chosen: Any) -> Task:
         account = self.account
         secondary = account.cloud_account
         if self.is_ahv:
-            secondary = CloudAccount.objects.get(name=SECONDARY_CLUSTER)
+            secondary = CloudAccount.objects.get(
+                name=SECONDARY_CLUSTER, customer=account.organization.customer_id
+            )
         assert secondary is not None
         task = configuration.enable(
             SYSTEM, account, cloud_account=secondary,
             site="" if self.is_ahv else SECONDARY_REGION, target_rpo_hours=24, **chosen,
         )  # fmt: skip
-        return self.drive(task)
+        return self.scene.allow_time(task)
 
     def backup(self, name: str = "A backup") -> Backup:
         """Make a backup and let everything that follows it run."""
@@ -83,21 +89,28 @@ class RecoveryScene:
         return backup
 
     def replicate(self, backup: Backup) -> Replica:
-        backup.refresh_from_db()
-        replica = replicate_backup(SYSTEM, backup)
-        self.drive(self.scene.allow_time(replica.task))
+        replica = Replica.objects.get(task=self.drive(self.begin_to_replicate(backup)))
         replica.refresh_from_db()
         return replica
 
+    def begin_to_replicate(self, backup: Backup) -> Task:
+        backup = Backup.objects.get(pk=backup.pk)
+        return self.scene.allow_time(replicate_backup(SYSTEM, backup).task)
+
     def restore(self, backup: Backup, *, from_replica: bool) -> Task:
-        backup.refresh_from_db()
+        return self.drive(self.begin_to_restore(backup, from_replica=from_replica))
+
+    def begin_to_restore(self, backup: Backup, *, from_replica: bool) -> Task:
+        backup = Backup.objects.get(pk=backup.pk)
         task = services.restore_backup(SYSTEM, backup, from_replica=from_replica)
-        return self.drive(self.scene.allow_time(task))
+        return self.scene.allow_time(task)
 
     def delete(self, backup: Backup) -> Task:
-        backup.refresh_from_db()
-        task = services.delete_backup(SYSTEM, backup)
-        return self.drive(self.scene.allow_time(task))
+        return self.drive(self.begin_to_delete(backup))
+
+    def begin_to_delete(self, backup: Backup) -> Task:
+        backup = Backup.objects.get(pk=backup.pk)
+        return self.scene.allow_time(services.delete_backup(SYSTEM, backup))
 
     def drive(self, task: Task | None) -> Task:
         """Run until nothing is due any more."""
@@ -142,11 +155,11 @@ def _at(lab: Lab, name: str) -> set[str]:
 
 
 def build_recovery(
-    server: LabServer, lab: Lab, *, kind: str, what: str, power: str = "on"
+    server: LabServer, lab: Lab, *, kind: str, what: str, is_on: bool = True
 ) -> RecoveryScene:
-    """Make it at the lab and here, and configure its second site."""
+    """Make it at the lab and here, with a second site; ``is_on``: replicating to it already."""
     if what == SERVER:
-        base: Scene | VolumeScene = build(server, lab, power=power, kind=kind)
+        base: Scene | VolumeScene = build(server, lab, kind=kind)
     else:
         base = build_volume(server, lab, kind=kind, volume=what)
     made = RecoveryScene(base, lab)
@@ -155,8 +168,9 @@ def build_recovery(
     else:
         vm = made.scene.resource
         Resource.objects.filter(pk=vm.pk).update(vm_size="Standard_D4s_v5", vcpus=4)
-    task = made.enable()
-    assert task.state == Task.State.DONE, task.error
+    if is_on:
+        task = made.enable()
+        assert task.state == Task.State.DONE, task.error
     return made
 
 
