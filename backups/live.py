@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 
+from backups.models import Backup
+from backups.replica_cells import attempts_of, replication_cell
 from portal.access import Request
 from portal.live import Moved, draws
 from portal.models import Task
@@ -40,3 +42,14 @@ def systems(request: Request, arguments: list[str]) -> Moved:
     tasks = _tasks(request, arguments)
     ended = tuple(f"settled-{task.resource_id}" for task in tasks if not task.is_active)
     return Moved(format_html_join("", "", ()), any(task.is_active for task in tasks), ended)
+
+
+@draws("replica")
+def replicas(request: Request, arguments: list[str]) -> Moved:
+    """How replications stand, by the backup's id."""
+    wanted = filter(None, map(as_uuid, arguments))
+    backups = list(Backup.objects.filter(account=request.account, pk__in=wanted))
+    attempts = attempts_of(backups)
+    parts = (replication_cell(each, attempts.get(each.pk), oob=True) for each in backups)
+    html = format_html_join("", "{}", ((part,) for part in parts))
+    return Moved(html, any(each.replication_status == "in_progress" for each in backups))

@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 
 from backups.models import Backup, BackupPolicy, BackupQuerySet
 from backups.publish import publish_hindrance
+from backups.replica_cells import attempts_of, replication_cell
 from backups.retention import kept_because
 from backups.services import LimitReached
 from backups.tables import BackupTable, page_of_backups
@@ -215,11 +216,18 @@ class Panel:
         return [(str(value), str(label)) for value, label in Backup.Type.choices]
 
     @property
-    def rows(self) -> Iterator[tuple[Backup, str]]:
-        """Backups of the page, each with the reason why it is still there, or ""."""
+    def rows(self) -> Iterator[tuple[Backup, str, str]]:
+        """Backups of the page, each with why it is still there, or "", and how it is replicated."""
         reasons = kept_because(self.resource, self.policy)
-        for row in self.table.paginated_rows:
-            yield row.record, reasons.get(row.record.pk, "")
+        backups = [row.record for row in self.table.paginated_rows]
+        attempts = attempts_of(backups)
+        for backup in backups:
+            replication = replication_cell(backup, attempts.get(backup.pk))
+            yield backup, reasons.get(backup.pk, ""), replication
+
+    @property
+    def may_back_up(self) -> bool:
+        return Permission.BACK_UP_SERVERS in self.permissions
 
     @cached_property
     def table(self) -> BackupTable:

@@ -26,6 +26,7 @@ from backups.panels import (
     servers_of,
     system_label,
 )
+from backups.rates import replica_choice
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
@@ -130,11 +131,16 @@ def backup_restore(request: Request, backup: UUID) -> HttpResponse:
     found = get_object_or_404(backups_of(request), pk=backup)
     panel = panel_of(request, found.resource_id)
     refusal = panel.restore_hindrance if found.may_restore else services.not_restorable(found)
-    context = dialog_context(panel, refusal) | {"backup": found}
+    context = dialog_context(panel, refusal) | {"backup": found} | replica_choice(found)
     if request.method != "POST":
         return open_dialog(request, panel, "backups/backup_restore.html", context)
     try:
-        task = services.restore_backup(Actor.of(request), found, may_power_off=has_consent(request))
+        task = services.restore_backup(
+            Actor.of(request),
+            found,
+            may_power_off=has_consent(request),
+            from_replica=request.POST.get("from_replica") == "yes",
+        )
     except Refused as refusal:
         return refused(request, panel, "backups/backup_restore.html", context, refusal)
     return done(request, requested(panel, f"Restore of “{found}”", task.pk), panel.url)

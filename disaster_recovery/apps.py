@@ -13,5 +13,6 @@ class DisasterRecoveryConfig(AppConfig):
         from disaster_recovery import (  # noqa: F401  # register
             configuration,
             disabling,
+            live,
             replication,
         )

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("portal.views.urls")),
     path("", include("backups.urls")),
     path("", include("volumes.urls")),
+    path("", include("disaster_recovery.urls")),
     path("", include("reporting.urls")),
     # An address is who somebody is to those who grant roles by it; nobody changes their own.
     re_path(r"^sign-in/(?:email|confirm-email|login/code)/", not_offered),

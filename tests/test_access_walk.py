@@ -63,6 +63,9 @@ class Things:
 
 @pytest.fixture
 def things(world: World) -> Things:
+    # Without disaster recovery, its addresses of backups are not there (R043).
+    world.account.dr_enabled, world.account.dr_cloud_account = True, world.cloud_account
+    world.account.save()
     backup = BackupFactory(resource=world.sandbox)
     volume = ResourceFactory(
         account=world.account, kind="persistent_desktop", user_name="somebody", name="pd-1"
@@ -84,6 +87,7 @@ def things(world: World) -> Things:
             "backup": backup.pk,
             "volumes:resource": of_volume.resource_id,
             "volumes:backup": of_volume.pk,
+            "disaster_recovery:volume_backup_replicate:backup": of_volume.pk,
             "kind": "persistent_desktop",
             "task": task.pk,
             "reporting:cloud_account_task:task": of_cloud.pk,
@@ -189,6 +193,8 @@ def test_reading_changes_nothing(
 
 def _counts() -> dict[str, int]:
     models = [
-        model for app in ("portal", "backups") for model in apps.get_app_config(app).get_models()
+        model
+        for app in ("portal", "backups", "disaster_recovery")
+        for model in apps.get_app_config(app).get_models()
     ]
     return {model.__name__: model._default_manager.count() for model in models}

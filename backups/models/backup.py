@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -13,6 +13,9 @@ from django.utils import timezone
 from portal.engine import clock
 from portal.models import Account, Infrastructure, Resource, Task, User
 from portal.models.resources import NEVER
+
+if TYPE_CHECKING:
+    from backups.models.replica import Replica
 
 
 class IllegalTransition(Exception):
@@ -232,19 +235,36 @@ class Backup(models.Model):
         """What there is of it at the clouds, each with its site: all of it goes with it (R061)."""
         if not self.external_id:
             return []
-        is_ahv = self.resource.account.infrastructure == Infrastructure.AHV
+        here = [(self._copy_in_words(), self.site)]
+        replicas = list(self.replicas.not_removed().select_related("task"))
+        if replicas and self._is_ahv and "/" not in self.external_id:
+            domain = f"standby-pd-{self.external_id.replace('-', '')}"
+            here.append((f"The whole protection domain of this backup, {domain}", self.site))
+        return [*here, *((self._replica_in_words(each), each.site) for each in replicas)]
+
+    @property
+    def _is_ahv(self) -> bool:
+        return bool(self.resource.account.infrastructure == Infrastructure.AHV)
+
+    def _copy_in_words(self) -> str:
+        if not self._is_ahv:
+            is_data = self.resource.is_volume and not self.resource.is_desktop
+            disk = "disk" if is_data else "OS disk"
+            return f"Incremental snapshot of the {disk}, standby-{self.task_token}"
         if self.resource.is_volume:
             domain, _, number = self.external_id.partition("/")
-            disk = "OS disk" if self.resource.is_desktop else "disk"
-            said = f"Snapshot {number} of the protection domain {domain}"
-            if not is_ahv:
-                said = f"Incremental snapshot of the {disk}, standby-{self.task_token}"
-            return [(said, self.site)]
-        names = {
-            Infrastructure.AHV: f"Copy of the server, the VM standby-{self.task_token}",
-            Infrastructure.AZURE: f"Incremental snapshot of the OS disk, standby-{self.task_token}",
-        }
-        return [(names[Infrastructure(self.resource.account.infrastructure)], self.site)]
+            return f"Snapshot {number} of the protection domain {domain}"
+        return f"Copy of the server, the VM standby-{self.task_token}"
+
+    def _replica_in_words(self, replica: Replica) -> str:
+        """A replica that failed may have left something, under the same name."""
+        name = f"standby-{replica.task.token}"
+        if not self._is_ahv:
+            return f"Replica, the incremental snapshot {name}"
+        if "/" in replica.external_id:
+            domain, _, number = replica.external_id.partition("/")
+            return f"Replica, snapshot {number} of the standby domain {domain}"
+        return f"Replica, the VM clone {name}"
 
     def kept_images(self) -> BackupQuerySet:
         """Backups made of it that serve as BYO Master Image: they stay when it goes (R055)."""

@@ -23,7 +23,12 @@ def person(request: pytest.FixtureRequest) -> User:
         ("org_admin", set(Permission)),
         (
             "account_admin",
-            set(Permission) - {Permission.ASSIGN_MACHINES, Permission.VIEW_CLOUD_ACCOUNTS},
+            set(Permission)
+            - {
+                Permission.ASSIGN_MACHINES,
+                Permission.VIEW_CLOUD_ACCOUNTS,
+                Permission.MANAGE_RECOVERY,
+            },
         ),
         ("support", {Permission.VIEW, Permission.PROTECT_VOLUMES}),
         ("auditor", {Permission.VIEW}),

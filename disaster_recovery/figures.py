@@ -1,0 +1,60 @@
+"""What an account has to replicate, and what its replications have shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, Sum
+
+from backups.models import Replica
+from backups.rates import measured_rate
+from portal.engine import clock
+from portal.models import Account, Resource
+
+EGRESS_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``rate`` is bytes a second, None before anything was replicated."""
+
+    resources: int
+    size_bytes: int
+    with_replica: int
+    rate: float | None
+    egress_bytes: int
+
+    @property
+    def first_replication(self) -> timedelta | None:
+        """How long it takes to replicate everything whole at the measured rate."""
+        return timedelta(seconds=self.size_bytes / self.rate) if self.rate else None
+
+
+def protected(account: Account) -> dict[str, int]:
+    """Count and size of what disaster recovery protects: the five kinds, volumes of users."""
+    found = Resource.objects.filter(account=account, is_missing=False)
+    kinds = [Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER]
+    servers = found.filter(kind__in=kinds).aggregate(n=Count("pk"), size=Sum("size_bytes"))
+    volumes = found.volumes().aggregate(n=Count("pk"), size=Sum("size_bytes"))
+    return {
+        "count": servers["n"] + volumes["n"],
+        "size": (servers["size"] or 0) + (volumes["size"] or 0),
+    }
+
+
+def figures_of(account: Account) -> Figures:
+    """All of it, by a fixed number of queries."""
+    whole = protected(account)
+    since = clock.now() - timedelta(days=EGRESS_DAYS)
+    sent = Replica.objects.filter(account=account, completed_at__gte=since)
+    ready = Resource.objects.filter(
+        account=account, is_missing=False, last_replica_at__year__gt=1970
+    )
+    return Figures(
+        resources=whole["count"],
+        size_bytes=whole["size"],
+        with_replica=ready.count(),
+        rate=measured_rate(account),
+        egress_bytes=sent.aggregate(n=Sum("sent_bytes"))["n"] or 0,
+    )

@@ -1,0 +1,25 @@
+"""Addresses of the disaster recovery app."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from disaster_recovery import replica_views, views
+
+app_name = "disaster_recovery"
+SETTINGS = "accounts/<uuid:account>/settings/disaster-recovery/"
+urlpatterns = [
+    path(SETTINGS, views.recovery_settings, name="recovery_settings"),
+    path(f"{SETTINGS}check/", views.recovery_check, name="recovery_check"),
+    path(f"{SETTINGS}disable/", views.recovery_disable, name="recovery_disable"),
+    path(
+        "accounts/<uuid:account>/backups/<uuid:backup>/replicate/",
+        replica_views.backup_replicate,
+        name="backup_replicate",
+    ),
+    path(
+        "accounts/<uuid:account>/volumes/backups/<uuid:backup>/replicate/",
+        replica_views.volume_backup_replicate,
+        name="volume_backup_replicate",
+    ),
+]
