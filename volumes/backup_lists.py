@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from functools import cached_property
+from uuid import UUID
 
 from django.db.models import QuerySet, prefetch_related_objects
 from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from backups.models import Backup, VolumePolicy
+from backups.replica_cells import attempts_of, replication_cell
 from portal.models import Account, Resource, Task
 from portal.paging import Order, Page, capped_counts, page_of
 from portal.uuids import as_uuid
@@ -26,6 +28,8 @@ FACETS = {
     "running": ("In progress", Backup.Status.CREATING),
     "failed": ("Failed", Backup.Status.FAILED),
 }
+# Only with disaster recovery: "Failed" alone is the backup's.
+UNREPLICATED = "unreplicated"
 
 
 def _one_of(known: Container[str], wanted: str) -> str:
@@ -40,7 +44,10 @@ class VolumeBackupList:
         self.account = account
         self.query = query
         self.q = query.get("q", "").replace("\x00", "").strip()[:200]
-        self.show = _one_of(FACETS, query.get("show", ""))
+        self.words = {name: word for name, (word, _) in FACETS.items()}
+        if account.dr_enabled:
+            self.words[UNREPLICATED] = "Replication failed"
+        self.show = _one_of(self.words, query.get("show", ""))
         self.kind = _one_of(KINDS, query.get("kind", ""))
         self.type = _one_of(TYPES, query.get("type", ""))
         self.order = Order.parse(query.get("sort", ""), SORTS, "-created_at")
@@ -71,7 +78,9 @@ class VolumeBackupList:
         rows = rows.filter(kind=self.kind) if self.kind else rows.of_volumes()
         if self.type:
             rows = rows.filter(type=self.type)
-        if status := FACETS[show][1]:
+        if show == UNREPLICATED:
+            rows = rows.filter(replication_status="failed")
+        elif status := FACETS[show][1]:
             rows = rows.filter(status=status)
         if self.volume:
             rows = rows.filter(resource=self.volume)
@@ -91,18 +100,33 @@ class VolumeBackupList:
     def lines(self, base: str, volumes: str, *, may: bool) -> SafeString:
         """The page's rows as markup."""
         zone = self.account.zone
-        rows = (backup_row(each, base, volumes, zone, may=may) for each in self.page.rows)
+        replications = self._replications()
+        rows = (
+            backup_row(each, base, volumes, zone, replications.get(each.pk, ""), may=may)
+            for each in self.page.rows
+        )
         return SafeString("".join(rows))
+
+    def _replications(self) -> dict[UUID, str]:
+        """The cell of each, where the column is shown (R089)."""
+        if not self.account.dr_enabled:
+            return {}
+        attempts = attempts_of(self.page.rows)
+        return {
+            each.pk: f'<td role="cell" data-label="Replication Status">'
+            f"{replication_cell(each, attempts.get(each.pk))}</td>"
+            for each in self.page.rows
+        }
 
     @cached_property
     def counts(self) -> dict[str, str]:
         """How many each facet has; by one query."""
-        return capped_counts({name: self.narrowed(name) for name in FACETS})
+        return capped_counts({name: self.narrowed(name) for name in self.words})
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
         """Name, word and number of each."""
-        return [(name, word, self.counts[name]) for name, (word, _) in FACETS.items()]
+        return [(name, word, self.counts[name]) for name, word in self.words.items()]
 
     @property
     def total(self) -> str:

@@ -15,6 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from backups import services
 from backups.models import Backup, Settings, settings_of
+from backups.rates import replica_choice
 from backups.retention import kept_because
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.audit import Actor
@@ -80,12 +81,18 @@ def volume_backup_restore(request: Request, backup: UUID) -> HttpResponse:
     hindrance = "" if found.may_restore else services.not_restorable(found)
     hindrance = hindrance or services.restore_hindrance(volume) or _busy(volume.active_task())
     context = _context(request, found, hindrance) | {"heading": f"Restore {volume}"}
+    context |= replica_choice(found)
     template = "volumes/volume_backup_restore.html"
     if request.method != "POST":
         return render_dialog(request, template, context)
     consent = request.POST.get("may_power_off") == "yes"
     try:
-        task = services.restore_backup(Actor.of(request), found, may_power_off=consent)
+        task = services.restore_backup(
+            Actor.of(request),
+            found,
+            may_power_off=consent,
+            from_replica=request.POST.get("from_replica") == "yes",
+        )
     except Refused as refusal:
         return _refused(request, template, context, refusal)
     return done(request, _requested(request, f"Restore of “{found}”", task), context["back"])

@@ -174,8 +174,13 @@ def volume_row(
     )
 
 
-def backup_row(backup: Backup, base: str, volumes: str, zone: ZoneInfo, *, may: bool) -> str:
-    """One line of the Backups tab; ``base`` and ``volumes`` are the addresses of the tabs."""
+def backup_row(
+    backup: Backup, base: str, volumes: str, zone: ZoneInfo, replication: str, *, may: bool
+) -> str:
+    """One line of the Backups tab; ``base`` and ``volumes`` are the addresses of the tabs.
+
+    ``replication`` is the cell of its replication, "" while disaster recovery is off (R089).
+    """
     volume = backup.resource
     view, name, of = f"{volumes}{volume.pk}/", escape(backup.name), escape(volume.name)
     menu = _menu(backup.pk, f"{name} of {of}", f"{base}{backup.pk}/", view) if may else ""
@@ -187,7 +192,7 @@ def backup_row(backup: Backup, base: str, volumes: str, zone: ZoneInfo, *, may: 
         f'<td role="cell" data-label="Created" class="nowrap">{when(backup.created_at, zone)}</td>'
         f'<td role="cell" data-label="Type">{type_badge(backup)}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(backup.size_bytes)}</td>'
-        f'<td role="cell" data-label="Status">{backup_status(backup)}</td>'
+        f'<td role="cell" data-label="Status">{backup_status(backup)}</td>{replication}'
         f'<td role="cell" class="act">{menu}</td></tr>'
     )
 
