@@ -77,9 +77,9 @@ def test_trouble_there_is_not_said_of_here(both: None, lab: Lab, lab_server: Lab
     scene = build(lab_server, lab)
     other = second_cluster(scene, lab_server)
     lab.faults.add(Fault("drop_before", cluster=OTHER, count=1000))
-    task = _start(scene, other)
+    _start(scene, other)
     Runner(clock=scene.clock, threads=2).run(seconds=60)
     Health = CloudAccount.Health
     other.refresh_from_db()
-    here = CloudAccount.objects.get(pk=task.cloud_account_id)
+    here = CloudAccount.objects.get(pk=scene.resource.cloud_account_id)
     assert (other.health, here.health) == (Health.UNREACHABLE, Health.UNKNOWN)
