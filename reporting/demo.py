@@ -33,7 +33,7 @@ from portal.models import (
     User,
 )
 from portal.services import cloud_accounts, machines, people, tenancy
-from reporting import demo_volumes
+from reporting import demo_recovery, demo_volumes
 
 Say = Callable[[str], None]
 
@@ -140,7 +140,9 @@ def load(lab: Lab, say: Say) -> None:
         for account in (radiology, research):
             _assign(account, say)
             demo_volumes.schedule(_actor(BACKUP_PEOPLE[account.name]), account)
-        for wanted in ROUNDS:
+        for number, wanted in enumerate(ROUNDS):
+            if number == 1:
+                _enable_recovery(radiology, research, say)
             begun = _back_up((radiology, research), wanted)
             for account in (radiology, research):
                 begun += demo_volumes.back_up(_actor(BACKUP_PEOPLE[account.name]), account)
@@ -148,6 +150,16 @@ def load(lab: Lab, say: Say) -> None:
                 _run(f"Backing up {begun} servers and volumes", say)
     finally:
         lab.set_scale(1.0)
+
+
+def _enable_recovery(radiology: Account, research: Account, say: Say) -> None:
+    """From the second round on, every backup is replicated."""
+    begun = [
+        demo_recovery.enable(_actor(CLOUD_PERSON), account, is_azure=account == research)
+        for account in (radiology, research)
+    ]
+    if any(begun):
+        _run("Configuring disaster recovery", say)
 
 
 def _tenancy(say: Say) -> tuple[Account, Account]:
