@@ -349,12 +349,18 @@ class VolumeCloud(Protocol):
     def volume(self, volume_id: str) -> Volume:
         """Return one volume; `NotFound` when it is gone."""
 
+    def ensure_detached(self, volume_id: str) -> Operation | None:
+        """Take a volume off whatever machine holds it. None: nothing does.
+
+        Refused where a guest has connected to it by itself (AHV: by iSCSI).
+        """
+
     def ensure_volume_copy(
         self, volume_id: str, token: str, mark: Mark, to: Target | None = None
     ) -> Operation | Copy:
         """Make a lasting copy of a volume, marked; of one in use it is crash-consistent.
 
-        It is never detached here. With ``to``, a cloud that can sends it there as soon as it
+        It is not detached by this. With ``to``, a cloud that can sends it there as soon as it
         is taken, only what has changed; `ensure_sent` waits for that, or sends it itself.
         """
 

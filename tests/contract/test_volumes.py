@@ -239,3 +239,33 @@ def test_another_process_finds_what_one_began(site: Site, cloud: Cloud, backed: 
     with connected(site.connection) as other:
         made = carry(site, other, _restore(backed))
     assert site.everything() == {backed.volume, made.id, backed.copy.id}
+
+
+def _detach(backed: Backed) -> Callable[[Cloud], Operation | None]:
+    return lambda cloud: cloud.ensure_detached(backed.volume)
+
+
+def test_a_volume_is_taken_off_its_machine_and_others_stay(
+    site: Site, cloud: Cloud, backed: Backed
+) -> None:
+    machine = site.add_server(["system"], power="on")
+    other = site.add_volume("other")
+    for volume in (other, backed.volume):
+        site.attach_volume(volume, machine)
+    carry(site, cloud, _detach(backed))
+    assert cloud.volume(backed.volume).attached_to == ()
+    assert cloud.volume(other).attached_to
+    assert (backed.content(), site.power(machine)) == (NEW, "on")
+    assert _detach(backed)(cloud) is None
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("kind", ["drop_after", "status"])
+def test_a_detachment_survives_a_fault_at_any_call(
+    number: int, kind: str, site: Site, backed: Backed
+) -> None:
+    site.attach_volume(backed.volume, site.add_server(["system"], power="on"))
+    site.strike(Fault(kind, after=number))
+    insist(site, _detach(backed))
+    with connected(site.connection) as cloud:
+        assert cloud.volume(backed.volume).attached_to == ()

@@ -180,6 +180,12 @@ class Cluster:
         """DELETE /volume_groups/{uuid}. What it does to an attached one is not documented (5.1)."""
         return submitted(self.http.delete(f"/volume_groups/{uuid}"), "Removing the volume group")
 
+    def detach_group(self, uuid: str, vm: str) -> Operation:
+        """POST /volume_groups/{uuid}/detach."""
+        body = {"operation": "DETACH", "vm_uuid": vm}
+        answer = self.http.post(f"/volume_groups/{uuid}/detach", body)
+        return submitted(answer, "Detaching the volume group")
+
     def is_restoring(self) -> Operation | None:
         """Return a running restore of whatever it be, to be waited for.
 

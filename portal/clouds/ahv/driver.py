@@ -165,6 +165,9 @@ class AhvCloud:
     def volume(self, volume_id: str) -> Volume:
         return self._volumes.volume(volume_id)
 
+    def ensure_detached(self, volume_id: str) -> Operation | None:
+        return self._volumes.ensure_detached(volume_id)
+
     def ensure_volume_copy(
         self, volume_id: str, token: str, mark: Mark, to: Target | None = None
     ) -> Operation | Copy:

@@ -101,6 +101,17 @@ class Volumes:
     def volume(self, volume_id: str) -> Volume:
         return volume_of(self.cluster.group(volume_id))
 
+    def ensure_detached(self, volume_id: str) -> Operation | None:
+        """A machine is told by the cluster; a guest's own iSCSI connection is the guest's."""
+        tasks = self.cluster.running_tasks()
+        group = self.cluster.group(volume_id)
+        if busy := busy_with(tasks, group.uuid):
+            return busy
+        if group.attached_to:
+            return self.cluster.detach_group(group.uuid, group.attached_to[0])
+        self._require_free(group)
+        return None
+
     def ensure_undo(self, volume_id: str, token: str) -> Operation | None:
         """Write the line."""
         tasks = self.cluster.running_tasks()

@@ -56,7 +56,7 @@ class AzureCloud:
         self._copies = Copies(self._session, self._operations)
         disks = Disks(self._session, self._operations)
         self._restore = Restore(self._operations, self._servers, disks)
-        self._volumes = Volumes(disks, self._copies)
+        self._volumes = Volumes(disks, self._copies, self._servers)
         self._publishing = Publishing(
             self._session, self._operations, self._servers, self._copies, disks
         )
@@ -167,6 +167,9 @@ class AzureCloud:
 
     def volume(self, volume_id: str) -> Volume:
         return self._volumes.volume(volume_id)
+
+    def ensure_detached(self, volume_id: str) -> Operation | None:
+        return self._volumes.ensure_detached(volume_id)
 
     def ensure_volume_copy(
         self, volume_id: str, token: str, mark: Mark, to: Target | None = None

@@ -256,7 +256,7 @@ def _method(client: ComputeManagementClient, verb: str) -> Begin:
 
 
 def _has_body(verb: str) -> bool:
-    return verb == RUN_COMMAND or verb.endswith(("_create_or_update", "_update"))
+    return verb == RUN_COMMAND or verb.endswith(("_create_or_update", "_update", "_data_disks"))
 
 
 def _encode(verb: str, on: str, token: str) -> str:

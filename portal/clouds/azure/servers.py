@@ -44,6 +44,14 @@ class Servers:
             return None
         return self._operations.begin("virtual_machines.begin_start", server_id)
 
+    def detach(self, vm: wire.Json, disk_id: str) -> Operation:
+        """POST attachDetachDataDisks: a PATCH would replace the machine's whole list (7.4)."""
+        if busy := self.under_way(vm):
+            return busy
+        verb = "virtual_machines.begin_attach_detach_data_disks"
+        body = {"dataDisksToDetach": [{"diskId": disk_id}]}
+        return self._operations.begin(verb, wire.id_of(vm), body, "Detaching the disk")
+
     def ensure_deallocated(self, vm: wire.Json) -> Operation | None:
         """For a change of its OS disk. Refused while it runs: who swaps disks says so first."""
         if busy := self.under_way(vm):

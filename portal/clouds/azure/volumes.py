@@ -13,6 +13,7 @@ from portal.clouds.api import CloudRefused, Copy, Mark, Operation, Volume
 from portal.clouds.azure import wire
 from portal.clouds.azure.copies import Copies
 from portal.clouds.azure.disks import Disks, is_made, is_named, is_set_aside, require_free
+from portal.clouds.azure.servers import Servers
 
 
 def new_volume_name(token: str) -> str:
@@ -36,12 +37,22 @@ def listed(disks: Iterable[wire.Json]) -> list[wire.Json]:
 class Volumes:
     """The data disks of one subscription."""
 
-    def __init__(self, disks: Disks, copies: Copies) -> None:
+    def __init__(self, disks: Disks, copies: Copies, servers: Servers) -> None:
         self._disks = disks
         self._copies = copies
+        self._servers = servers
 
     def volume(self, volume_id: str) -> Volume:
         return wire.volume(self._read(volume_id))
+
+    def ensure_detached(self, volume_id: str) -> Operation | None:
+        """Off each machine in turn: a shared disk may have several."""
+        disk = self._read(volume_id)
+        if waiting := self._disks.settled(disk):
+            return waiting
+        for machine in wire.holders(disk):
+            return self._servers.detach(self._servers.read(machine), wire.id_of(disk))
+        return None
 
     def ensure_copy(self, volume_id: str, token: str, mark: Mark) -> Operation | Copy:
         disk = self._read(volume_id)
