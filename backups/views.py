@@ -102,10 +102,7 @@ def backup_create(request: Request, resource: UUID) -> HttpResponse:
     """Name and description; then, unless the server is off, the prompt to power it off (R021)."""
     panel = panel_of(request, resource)
     form = BackupCreateForm(request.POST if request.method == "POST" else None)
-    context = dialog_context(panel, panel.create_hindrance) | {
-        "form": form,
-        "can_keep_running": services.can_keep_running(panel.resource),
-    }
+    context = dialog_context(panel, panel.create_hindrance) | {"form": form}
     if request.method != "POST":
         return open_dialog(request, panel, "backups/backup_create.html", context)
     if not form.is_valid():

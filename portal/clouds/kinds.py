@@ -21,8 +21,6 @@ class Kind:
     bound: tuple[str, ...] = ()
     # Endpoint and bound facts as people call them.
     place: str = "address"
-    # A copy of a running server is possible; it is as after a power cut.
-    copies_running: bool = False
     # Address and token of the guest agent gateway, without which no guest can be told to run
     # sysprep; empty where the cloud itself can tell it. Both are optional parts of the secrets.
     agent: tuple[str, ...] = ()
@@ -43,7 +41,6 @@ KINDS: dict[str, Kind] = {
         "client_secret",
         bound=("tenant", "subscription", "client_id", "authority"),
         place="tenant, subscription, client or address",
-        copies_running=True,
         has_regions=True,
     ),
 }
