@@ -11,6 +11,7 @@ class BackupsConfig(AppConfig):
     def ready(self) -> None:
         """Make the workflows known, and what moves on the pages."""
         from backups import (  # noqa: F401  # register
+            after_session,
             live,
             master_images,
             publish,

@@ -11,7 +11,6 @@ from backups.replicas import removals_of, restore_args
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import PowerState
-from portal.clouds.kinds import KINDS
 from portal.models import Account, Resource, Task
 from portal.refusals import Refused
 
@@ -59,11 +58,6 @@ def not_restorable(backup: Backup) -> str:
 def not_deletable(backup: Backup) -> str:
     """Why a backup cannot be deleted in its present state."""
     return f"“{backup}” cannot be deleted: it is {backup.get_status_display().lower()}."
-
-
-def can_keep_running(resource: Resource) -> bool:
-    """Whether a server here can be backed up without powering it off (Q3)."""
-    return KINDS[resource.account.infrastructure].copies_running
 
 
 def args_of(resource: Resource, backup: Backup, *, may_power_off: bool) -> dict[str, Any]:
@@ -129,11 +123,12 @@ def create_backup(
     keep_running: bool = False,
     type_: str = Backup.Type.MANUAL,
     origin: str | None = None,
+    parent: Task | None = None,
 ) -> Backup:
     """Start a backup of a server. Raises Refused, Busy among them; then nothing has changed.
 
     With ``keep_running`` its power is not touched; the backup of a server found running is
-    crash-consistent then. Only where the cloud can (Q3).
+    crash-consistent then (Q3; both clouds can).
 
     ``may_power_off`` says that a person accepted the power-off (R021); without it
     PowerOffNotAccepted is raised unless the server is off, and one found running
@@ -141,8 +136,6 @@ def create_backup(
     """
     require_server(resource)
     require_reachable(resource)
-    if keep_running and not can_keep_running(resource):
-        raise Refused(f"{resource} cannot be backed up while it runs.")
     if type_ == Backup.Type.MANUAL:
         _require_room(resource)
     if not keep_running:
@@ -166,6 +159,7 @@ def create_backup(
         maintenance=not keep_running,
         origin=origin,
         requested_by=actor.user,
+        parent=parent,
         args=args_of(resource, backup, may_power_off=may_power_off)
         | {"keep_running": keep_running},
     )
@@ -187,10 +181,14 @@ def create_volume_backup(
     name: str,
     type_: str = Backup.Type.MANUAL,
     origin: str | None = None,
+    parent: Task | None = None,
+    kind: str = "create_volume_backup",
+    **more: Any,
 ) -> Backup:
     """Start a backup of a desktop, profile or drive. Raises Refused, Busy among them.
 
-    It goes on serving its user: what is in use is backed up crash-consistent.
+    It goes on serving its user: what is in use is backed up crash-consistent, unless the
+    ``kind`` of task does otherwise; ``more`` joins its arguments.
     """
     if not resource.is_volume:
         raise Refused(f"{resource} is not managed on the Volumes page.")
@@ -199,7 +197,7 @@ def create_volume_backup(
         _require_room(resource)
     backup = Backup.of(resource, name=name, type=type_, site=resource.account.site)
     task = engine.start(
-        "create_volume_backup",
+        kind,
         title=f"Backup {resource}",
         subject=name,
         account=resource.account,
@@ -208,7 +206,8 @@ def create_volume_backup(
         exclusive=True,
         origin=origin,
         requested_by=actor.user,
-        args=volume_args_of(resource, backup) | {"to": target_of(resource.account)},
+        parent=parent,
+        args=volume_args_of(resource, backup) | {"to": target_of(resource.account)} | more,
     )
     backup.task = task
     backup.created_at = task.created_at

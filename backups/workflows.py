@@ -183,7 +183,9 @@ class CreateBackup(Workflow):
             external_id=task.memory["copy"],
             is_crash_consistent=backup.is_crash_consistent or _ran_on(task),
         )
-        tell_of(task, Notification.Level.INFO, f"Backup of {backup.resource} created", backup.name)
+        if task.parent_id is None:
+            title = f"Backup of {backup.resource} created"
+            tell_of(task, Notification.Level.INFO, title, backup.name)
 
     def failed(self, task: Task) -> None:
         backup = Backup.objects.get(task=task)

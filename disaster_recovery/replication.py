@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from backups import retention
+from backups import after_session, retention
 from backups.master_images import KIND as MASTER_IMAGE
 from backups.models import Backup, Replica, note_replication
 from backups.publish import JOINED, PLAIN
@@ -178,6 +178,7 @@ class ReplicateBackup(Workflow):
         return services.replicate_backup(actor, backup).task
 
 
-for _kind in ("create_backup", "create_volume_backup", MASTER_IMAGE, PLAIN, JOINED):
+_MAKING = ("create_backup", "create_volume_backup", after_session.KIND, MASTER_IMAGE, PLAIN, JOINED)
+for _kind in _MAKING:
     engine.after(_kind, services.replicate_after)
 engine.after(services.KIND, retention.trim_after_replication)

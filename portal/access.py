@@ -38,6 +38,7 @@ class Permission(enum.StrEnum):
     ASSIGN_MACHINES = "assign_machines"
     VIEW_CLOUD_ACCOUNTS = "view_cloud_accounts"
     MANAGE_RECOVERY = "manage_recovery"
+    REPORT_SESSIONS = "report_sessions"
 
 
 # What has to do with cloud accounts is beyond an Account Administrator (R110, R112).
@@ -45,6 +46,7 @@ _ACCOUNT = frozenset(Permission) - {
     Permission.ASSIGN_MACHINES,
     Permission.VIEW_CLOUD_ACCOUNTS,
     Permission.MANAGE_RECOVERY,
+    Permission.REPORT_SESSIONS,
 }
 
 RIGHTS: dict[str, frozenset[Permission]] = {

@@ -1,12 +1,12 @@
-"""Data availability in the Django admin: staff change how long records are kept."""
+"""The Django admin: staff change how long records are kept, and see keys and sessions."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.http import HttpRequest
 
-from portal.admin.audited import Audited
-from reporting.models import DataAvailability
+from portal.admin.audited import Audited, ReadOnly
+from reporting.models import ApiKey, DataAvailability, Session
 
 
 @admin.register(DataAvailability)
@@ -25,3 +25,21 @@ class DataAvailabilityAdmin(Audited):
         self, request: HttpRequest, obj: DataAvailability | None = None
     ) -> bool:
         return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly):
+    """Secrets are shown to nobody. Keys are made and revoked by commands."""
+
+    list_display = ("name", "role", "scope", "manner", "last_used_at", "revoked_at")
+    list_select_related = ("customer", "organization", "account")
+    exclude = ("secret", "secret_hash")
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnly):
+    """As their brokers reported them."""
+
+    list_display = ("user_name", "machine_name", "account", "state", "started_at", "ended_at")
+    list_select_related = ("account",)
+    list_filter = ("state",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from reporting.api import api, marked
 from reporting.views import audit, cloud_account_tasks, notifications, overview, tasks
 
 app_name = "reporting"
@@ -13,7 +14,10 @@ _TASK = f"{_ACCOUNT}tasks/<uuid:task>/"
 _CLOUD_TASK = "cloud-accounts/<uuid:cloud_account>/tasks/<uuid:task>/"
 _NOTIFICATIONS = f"{_ACCOUNT}notifications/"
 
+_API, _, _NAMESPACE = api.urls
+
 urlpatterns = [
+    path("api/v1/", (marked(_API), "api", _NAMESPACE)),
     path(_ACCOUNT, overview.overview, name="overview"),
     path(f"{_ACCOUNT}tasks/", tasks.task_list, name="task_list"),
     path(f"{_ACCOUNT}tasks/widget/", tasks.task_widget, name="task_widget"),

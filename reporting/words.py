@@ -13,6 +13,8 @@ TASK_KINDS = {
     "publish_joined_sandbox": "Publish",
     "protect_master_image": "Master image",
     "create_volume_backup": "Backup",
+    "create_volume_backup_after_session": "Backup",
+    "post_session_backup": "Backup after session",
     "restore_volume_backup": "Restore",
     "delete_volume_backup": "Delete",
     "backup_volumes": "Backup of many volumes",
@@ -32,6 +34,7 @@ RIGHT_TO_START = {
     "publish_joined_sandbox": Permission.BACK_UP_SERVERS,
     "protect_master_image": Permission.BACK_UP_SERVERS,
     "create_volume_backup": Permission.PROTECT_VOLUMES,
+    "create_volume_backup_after_session": Permission.PROTECT_VOLUMES,
     "restore_volume_backup": Permission.PROTECT_VOLUMES,
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
@@ -67,6 +70,8 @@ BEFORE_RETRY = {
     "publish_joined_sandbox": _BEFORE_PUBLISH,
     "protect_master_image": "The server is not touched.",
     "create_volume_backup": _WHILE_IN_USE,
+    "create_volume_backup_after_session": _WHILE_IN_USE,
+    "post_session_backup": "It cannot be started again: the session is over.",
     "restore_volume_backup": (
         "Everything written to the volume since this backup was taken is lost. A desktop is "
         "powered off meanwhile, and returns to the power state it has now."
@@ -108,6 +113,11 @@ AFTER_CANCEL = {
         "The incomplete backup is removed. No backup is created. The volume and its existing "
         "backups are not affected."
     ),
+    "create_volume_backup_after_session": (
+        "The incomplete backup is removed, and a desktop returns to its former power state. A "
+        "volume that was detached stays so until its user comes back."
+    ),
+    "post_session_backup": "Backups under way stop, and others do not begin. Done ones stay.",
     "restore_volume_backup": (
         "The volume gets its former content back, and a desktop returns to its former power "
         "state. The backup is not affected."
@@ -131,9 +141,11 @@ SKIPPED = {
     "busy": "busy with another task",
     "full": "at their number of manual backups",
     "missing": "no longer at the cloud",
+    "in_use": "in use again",
 }
 
 ACTION_GROUPS = {
+    "api_key": "API keys",
     "backup": "Backups",
     "backup_policy": "Backup settings",
     "volumes": "Backups of many volumes",
@@ -158,6 +170,8 @@ ACTIONS = {
     "account.create": "Create account",
     "account.edit": "Change account settings",
     "account.place": "Change cloud account or site",
+    "api_key.create": "Create API key",
+    "api_key.revoke": "Revoke API key",
     "backup.create": "Create backup",
     "backup.delete": "Delete backup",
     "backup.mark_master_image": "Use as BYO Master Image",

@@ -162,7 +162,7 @@ def _tally(parent: Task, by: Mapping[str, int]) -> Tally:
 def skipped_of(parent: Task) -> int:
     """How many were left out: busy, missing at the cloud, or at their number."""
     memory = parent.memory
-    return sum(memory.get(reason, 0) for reason in ("busy", "missing", "full"))
+    return sum(memory.get(reason, 0) for reason in ("busy", "missing", "full", "in_use"))
 
 
 def time_left(parent: Task, tally: Tally) -> timedelta | None:

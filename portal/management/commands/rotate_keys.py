@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.db.models import Model
 
-from portal.models import CloudAccount
+from portal.secret_field import SecretField
 
 
 class Command(BaseCommand):
@@ -17,13 +20,23 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         """Put the new key first, run this, then drop the old key."""
-        count = 0
+        counts = []
         try:
-            for cloud_account in CloudAccount.objects.select_for_update():
-                cloud_account.save(update_fields=["secrets"])
-                count += 1
+            for model, names in _with_secrets():
+                rows = model._default_manager.select_for_update()
+                for row in rows:
+                    row.save(update_fields=names)
+                counts.append(f"{len(rows)} {model._meta.verbose_name_plural}")
         except ImproperlyConfigured as error:
             raise CommandError(f"{error} Nothing has been changed.") from error
         self.stdout.write(
-            f"The secrets of {count} cloud accounts are encrypted with the first key."
+            f"The secrets of {' and '.join(counts)} are encrypted with the first key."
         )
+
+
+def _with_secrets() -> Iterator[tuple[type[Model], list[str]]]:
+    """Every model that keeps a secret, with the names of those fields."""
+    for model in apps.get_models():
+        names = [each.name for each in model._meta.fields if isinstance(each, SecretField)]
+        if names:
+            yield model, names
