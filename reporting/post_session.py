@@ -7,7 +7,7 @@ for those that are busy. A disconnect is no end: the user may come back.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -17,12 +17,15 @@ from disaster_recovery.models import RecoverySettings
 from portal import engine
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Account, Notification, Resource, Task
+from portal.models import Account, Notification, Resource, Task, User
 from portal.notify import tell
 from portal.refusals import Refused
 from reporting import waits
 from reporting.models import Session
 from volumes.services import tally_of
+
+if TYPE_CHECKING:
+    from portal.audit import Actor
 
 KIND = "post_session_backup"
 BUSY_SECONDS, LOOK_SECONDS = 15, 15
@@ -49,20 +52,27 @@ def begin(session: Session) -> Task | None:
         body = f"Its machine was lost, so {names} was left as it is. Look at it at the cloud."
         tell(account, Notification.Level.WARNING, title, body)
         return None
-    task = engine.start(
-        KIND,
-        title="Backup after session",
-        subject=session.user_name,
-        account=account,
-        args={
+    return _start(
+        account,
+        {
             "session": str(session.pk),
             "user": session.user_name,
             "stops_server": settings.stops_server,
             "resources": [str(each.pk) for each in resources],
-            "count": len(resources),
         },
     )
-    # At once where nothing hinders: a user who comes back this moment must find it busy (R166).
+
+
+def _start(account: Account, args: dict[str, Any], by: User | None = None) -> Task:
+    """Each begins at once where nothing hinders: who comes back now must find it busy (R166)."""
+    task = engine.start(
+        KIND,
+        title="Backup after session",
+        subject=args["user"],
+        account=account,
+        requested_by=by,
+        args=args | {"count": len(args["resources"])},
+    )
     _start_each(task)
     return task
 
@@ -180,6 +190,12 @@ class PostSessionBackup(Workflow):
             title = f"Backup after a session of {task.subject} failed"
             body = f"{task.error} {task.advice}"
             tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+
+    def retry(self, task: Task, actor: Actor) -> Task | None:
+        """Back up again what failed; a volume that is in use again is left out."""
+        failed = task.children.filter(state=Task.State.FAILED).values_list("resource", flat=True)
+        args = {key: task.args[key] for key in ("session", "user", "stops_server")}
+        return _start(_account(task), args | {"resources": [str(pk) for pk in failed]}, actor.user)
 
 
 for _kind in ("create_backup", after_session.KIND, "create_volume_backup"):

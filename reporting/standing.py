@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from portal.models import Task
 from portal.templatetags.ui import TASK_LOOK, UNKNOWN, Look, duration
+from reporting.post_session import KIND as POST_SESSION
 from reporting.words import SKIPPED
 from volumes.services import KIND, Tally, skipped_of, tallies_of, time_left
 
@@ -19,7 +20,7 @@ _ERROR_LENGTH = 120
 
 def starts_others(task: Task) -> bool:
     """Whether the task starts a task for each of many."""
-    return task.kind == KIND
+    return task.kind in {KIND, POST_SESSION}
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ RIGHT_TO_START = {
     "protect_master_image": Permission.BACK_UP_SERVERS,
     "create_volume_backup": Permission.PROTECT_VOLUMES,
     "create_volume_backup_after_session": Permission.PROTECT_VOLUMES,
+    "post_session_backup": Permission.MANAGE_TASKS,
     "restore_volume_backup": Permission.PROTECT_VOLUMES,
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
@@ -71,7 +72,7 @@ BEFORE_RETRY = {
     "protect_master_image": "The server is not touched.",
     "create_volume_backup": _WHILE_IN_USE,
     "create_volume_backup_after_session": _WHILE_IN_USE,
-    "post_session_backup": "It cannot be started again: the session is over.",
+    "post_session_backup": f"What failed is backed up as it is now. {_WHILE_IN_USE}",
     "restore_volume_backup": (
         "Everything written to the volume since this backup was taken is lost. A desktop is "
         "powered off meanwhile, and returns to the power state it has now."

@@ -28,6 +28,7 @@ def person(request: pytest.FixtureRequest) -> User:
                 Permission.ASSIGN_MACHINES,
                 Permission.VIEW_CLOUD_ACCOUNTS,
                 Permission.MANAGE_RECOVERY,
+                Permission.REPORT_SESSIONS,
             },
         ),
         ("support", {Permission.VIEW, Permission.PROTECT_VOLUMES}),

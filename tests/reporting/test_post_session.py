@@ -10,10 +10,11 @@ import pytest
 from backups.models import Backup, Replica
 from disaster_recovery.models import RecoverySettings
 from portal import engine
+from portal.audit import SYSTEM
 from portal.engine.runner import Runner
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Infrastructure, Notification, Resource, Task
-from reporting import post_session, sessions
+from reporting import post_session, services, sessions
 from reporting.models import Session
 from tests.recovery_scene import SERVER, RecoveryScene, build_recovery
 from tests.volume_scene import DESKTOP, PROFILE, USER, VolumeScene
@@ -234,6 +235,12 @@ def test_a_backup_that_fails_is_told(lab: Lab, lab_server: LabServer) -> None:
     assert task.state == Task.State.DONE
     told = Notification.objects.get(task=task)
     assert (told.level, "not complete" in told.title) == ("error", True)
+    lab.faults.clear()
+    again = services.retry_task(SYSTEM, task)
+    for each in Task.objects.active():
+        at.recovery.scene.allow_time(each)
+    assert at.recovery.drive(again).state == Task.State.DONE
+    assert Backup.objects.ready().filter(type="D").count() == 1
 
 
 @pytest.mark.parametrize("kind", [AHV, AZURE])
