@@ -17,7 +17,7 @@ from django.conf import settings
 from portal.clouds.kinds import KINDS
 
 Case = TypeVar("Case")
-# A workflow that only some clouds have.
+# The backup of a server that is not powered off.
 RUNNING = "backup of what runs on"
 
 
