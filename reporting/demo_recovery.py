@@ -26,6 +26,7 @@ def enable(actor: Actor, account: Account, *, is_azure: bool) -> bool:
         cloud_account=secondary,
         site=SECOND_REGION if is_azure else "",
         target_rpo_hours=24,
+        post_session_backup=True,
     )
     return True
 

@@ -1,4 +1,4 @@
-"""The demo: lab, worker and web as one foreground process, on loopback only.
+"""The demo: lab, worker, web and users at work as one foreground process, on loopback only.
 
 Everything it keeps lies in the data folder (``var/``): database, lab, static files and
 the logs of the processes it starts. Ctrl-C, SIGTERM or a closed terminal ends them all;
@@ -50,6 +50,8 @@ DEPLOYMENT_VARIABLES = (
 START_SECONDS = 60.0
 STOP_SECONDS = 4.0
 PARENT_SECONDS = 0.5
+# Seconds between two things that one of the demo's users does.
+BROKER_PACE = 45
 NEEDED_BYTES = 200 * 2**20
 
 
@@ -90,6 +92,7 @@ def run(say: Callable[[str], None]) -> None:
         running.enter_context(_process("worker", _worker_command(), ended))
         web = running.enter_context(_process("web", _web_command(port), ended))
         _await_answer("web", web, port, path="/healthz")
+        running.enter_context(_process("broker", _broker_command(), ended))
         say(_welcome(port))
         name = ended.get()
         raise CannotRun(f"The {name} process has ended unexpectedly; see {_log(name)}.")
@@ -156,6 +159,17 @@ def _lab_command() -> list[str]:
     if "STANDBY_LAB_PORTS" in os.environ:
         options += ["--ports", ",".join(map(str, lab_ports().values()))]
     return [sys.executable, "-m", "portal.lab", *options]
+
+
+def broker_settings() -> Path:
+    """Where the lab's session broker reads what it has to know; loading the demo writes it."""
+    return Path(settings.DATA_DIR) / "lab" / "broker.json"
+
+
+def _broker_command() -> list[str]:
+    state = settings.DATA_DIR / "lab" / "sessions.json"
+    command = [sys.executable, "-m", "portal.lab.broker", str(broker_settings())]
+    return [*command, "--state", str(state), "--pace", str(BROKER_PACE)]
 
 
 def _worker_command() -> list[str]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from portal.lab.azure.model import GROUP, REGIONS, SUBSCRIPTION, Disk, Resource, Vm
+from portal.lab.azure.model import (
+    GROUP,
+    REGIONS,
+    SUBSCRIPTION,
+    Attachment,
+    Disk,
+    Resource,
+    Vm,
+)
 from portal.lab.azure.wire import disk_state
 from portal.lab.control import DONE, change, common_routes
 from portal.lab.routing import Answer, Refusal, Request, Routes
@@ -155,6 +163,22 @@ def disk_read(cloud: AzureCloud, request: Request) -> Answer:
 def disk_write(cloud: AzureCloud, request: Request) -> Answer:
     """``{"content": text}``."""
     return _write(_named(cloud.disks, request), request)
+
+
+@CONTROL("POST", "/disks/{name}/attach")
+def disk_attach(cloud: AzureCloud, request: Request) -> Answer:
+    """``{"vm": id}``; null detaches. At once, without an operation."""
+    disk, wanted = _named(cloud.disks, request), request.object.get("vm")
+    for vm in cloud.vms.values():
+        vm.data_disks = [e for e in vm.data_disks if e.disk_id.lower() != disk.id.lower()]
+    disk.managed_by = ""
+    if wanted:
+        vm = cloud.vm(str(wanted))
+        taken = {each.lun for each in vm.data_disks}
+        lun = next(number for number in range(64) if number not in taken)
+        vm.data_disks.append(Attachment(disk.name, disk.id, "Attach", lun))
+        disk.managed_by = vm.id
+    return Answer(_show_disk(cloud, disk))
 
 
 @CONTROL("DELETE", "/disks/{name}")

@@ -108,6 +108,14 @@ def group_show(cluster: PrismCluster, request: Request) -> Answer:
     return Answer(_show_group(cluster.group(request["uuid"])))
 
 
+@CONTROL("POST", "/volume_groups/{uuid}/attach")
+def group_attach(cluster: PrismCluster, request: Request) -> Answer:
+    """``{"vm": uuid}``; null detaches. At once, without a task."""
+    group, vm = cluster.group(request["uuid"]), request.object.get("vm")
+    group.vms = {cluster.vm(str(vm)).uuid: 0} if vm else {}
+    return Answer(_show_group(group))
+
+
 @CONTROL("DELETE", "/volume_groups/{uuid}")
 def group_delete(cluster: PrismCluster, request: Request) -> Answer:
     """Gone at once, attached or not."""

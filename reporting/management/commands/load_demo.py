@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from portal.processes.demo import lab_ports
+from portal.processes.demo import broker_settings, lab_ports, port_of
 from reporting.demo import Lab, load
+from reporting.demo_sessions import write_settings
 
 
 class Command(BaseCommand):
@@ -25,8 +27,10 @@ class Command(BaseCommand):
         ca_path = settings.DATA_DIR / "lab" / "ca.pem"
         endpoints = {name: f"https://127.0.0.1:{port}" for name, port in lab_ports().items()}
         try:
-            load(Lab(endpoints, ca_path), self.stdout.write)
+            lab = Lab(endpoints, ca_path)
+            load(lab, self.stdout.write)
         except (requests.RequestException, FileNotFoundError) as error:
             raise CommandError(
                 f"The lab does not answer: {error}. Start it with: python -m portal.lab"
             ) from error
+        write_settings(lab, f"http://127.0.0.1:{port_of(os.environ)}", broker_settings())
