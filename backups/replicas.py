@@ -125,10 +125,13 @@ def _look_at_replica(job: Job) -> Learned:
     return {}
 
 
+def _way_back(job: Job) -> Target:
+    return Target(site=job.args["back"]["site"], link=job.args["back"]["link"])
+
+
 def _send_back(job: Job) -> Operation | Learned:
-    replica, to = job.args["replica"], job.args["back"]
-    target = Target(site=to["site"], link=to["link"])
-    answer = job.cloud.ensure_sent(replica["copy"], job.token, mark_of(job), target)
+    copy = job.args["replica"]["copy"]
+    answer = job.cloud.ensure_sent(copy, job.token, mark_of(job), _way_back(job))
     return {"sent_back": answer.id} if isinstance(answer, Sent) else answer
 
 
@@ -137,8 +140,16 @@ def _receive_back(job: Job) -> Operation | Learned:
     return {"fetched": answer.id} if isinstance(answer, Copy) else answer
 
 
+def _stop_sending_back(job: Job) -> Learned:
+    if "send_back" not in job.begun:
+        return {}
+    copy = job.args["replica"]["copy"]
+    sent = job.cloud.ensure_not_sending(copy, job.token, _way_back(job))
+    return {"sent_back": job.memory.get("sent_back") or sent}
+
+
 def _drop_fetched(job: Job) -> Operation | None:
-    if "receive_back" not in job.begun:
+    if "send_back" not in job.begun:
         return None
     return job.cloud.ensure_not_received(
         job.token, mark_of(job), job.memory.get("fetched", ""), job.memory.get("sent_back", "")
@@ -149,6 +160,10 @@ def _drop_sent_back(job: Job) -> Operation | None:
     if "send_back" not in job.begun:
         return None
     return job.cloud.ensure_not_sent(job.args["replica"]["copy"], job.token, mark_of(job))
+
+
+def _is_on_its_way(args: Learned, memory: Learned) -> bool:
+    return from_replica(args, memory) and not memory.get("fetched")
 
 
 FETCH = (
@@ -171,9 +186,19 @@ FETCH = (
 )
 
 
-def drop_fetched(prefix: str = "") -> tuple[Step, Step]:
+def drop_fetched(prefix: str = "") -> tuple[Step, ...]:
     """The steps that remove what was brought back; a clean-up needs names of its own."""
     return (
+        Step(
+            f"{prefix}stop_sending_back",
+            "Stop sending it back",
+            _stop_sending_back,
+            when=_is_on_its_way,
+            timeout_seconds=TIDY_SECONDS,
+            may_time_out=True,
+            is_committed=True,
+            is_elsewhere=True,
+        ),
         Step(
             f"{prefix}drop_fetched",
             "Remove what was brought back",

@@ -49,11 +49,14 @@ def _await_turn(task: Task, learned: Learned) -> Learned | Again:
     return {}
 
 
-def _send(job: Job) -> Operation | Learned:
+def _target(job: Job) -> Target:
     to = job.args["to"]
-    target = Target(site=to["site"], link=to["link"], anew=job.args["is_again"])
+    return Target(site=to["site"], link=to["link"], anew=job.args["is_again"])
+
+
+def _send(job: Job) -> Operation | Learned:
     try:
-        answer = job.cloud.ensure_sent(job.args["copy"], job.token, mark_of(job), target)
+        answer = job.cloud.ensure_sent(job.args["copy"], job.token, mark_of(job), _target(job))
     except NotFound as error:
         raise NotFound(
             "The backup is no longer at the primary site, so it cannot be replicated.",
@@ -96,8 +99,16 @@ def _tidy(job: Job) -> Operation | None:
     return job.cloud.ensure_sending_tidied(job.token, mark_of(job))
 
 
+def _stop_sending(job: Job) -> Learned:
+    """First, and what has left is remembered: after the clean-up here nothing would tell."""
+    if "send" not in job.begun:
+        return {}
+    sent = job.cloud.ensure_not_sending(job.args["copy"], job.token, _target(job))
+    return {"sent": job.memory.get("sent") or sent}
+
+
 def _take_back_received(job: Job) -> Operation | None:
-    if "receive" not in job.begun:
+    if "send" not in job.begun:
         return None
     return job.cloud.ensure_not_received(
         job.token, mark_of(job), job.memory.get("replica", ""), job.memory.get("sent", "")
@@ -130,6 +141,7 @@ class ReplicateBackup(Workflow):
         ),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
+        Step("stop_sending", "Stop sending", _stop_sending),
         Step(
             "take_back_received",
             "Remove the incomplete replica",

@@ -156,6 +156,25 @@ class Sending:
             return self.cluster.delete_group(thing.uuid)
         return self.cluster.delete_vm(thing.uuid)
 
+    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> str:
+        """What was sent earlier by the copy's own backup is not this token's, if sent anew."""
+        things = self._beside(token)
+        if not is_snapshot(copy_id):
+            things = [Thing(copy_id, is_group=False)]
+        for thing in things:
+            order = Order.sending(thing.uuid, token, to.link)
+            for snapshot in order.among(self.domains.snapshots(order.domain)):
+                _abort(self.domains, order.domain, {snapshot.id})
+                return _sent_id(snapshot)
+        if things or to.anew or not is_snapshot(copy_id):
+            return ""
+        domain, number = backups.split(copy_id)
+        for snapshot in self.domains.snapshots(domain):
+            if snapshot.id == number and to.link in snapshot.remote_sites:
+                _abort(self.domains, domain, {number})
+                return _sent_id(snapshot)
+        return ""
+
     def ensure_not_sent(self, copy_id: str, token: str) -> Operation | None:
         """Take the copy's own domain away, and what was restored beside.
 

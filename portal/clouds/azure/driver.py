@@ -230,6 +230,10 @@ class AzureCloud:
     def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
         return self._transfers.ensure_tidied(token)
 
+    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> str:
+        """Both regions are seen from here: `ensure_not_sent` removes what is on its way."""
+        return ""
+
     def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:
         return self._transfers.ensure_not_sent(token)
 
