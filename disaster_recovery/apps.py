@@ -12,6 +12,7 @@ class DisasterRecoveryConfig(AppConfig):
         """Make the workflows known, and what follows a backup."""
         from disaster_recovery import (  # noqa: F401  # register
             configuration,
+            daily,
             disabling,
             live,
             replication,

@@ -9,7 +9,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import transaction
@@ -134,13 +134,19 @@ def enable(
 
 
 @transaction.atomic
-def check_again(actor: Actor, account: Account) -> Task:
-    """Run the checks of an account whose disaster recovery is on; nothing else changes."""
+def check_again(actor: Actor, account: Account, *, since: datetime | None = None) -> Task:
+    """Run the checks of an account whose disaster recovery is on; nothing else changes.
+
+    Refused also where they have been started ``since``.
+    """
+    account = Account.objects.select_for_update().get(pk=account.pk)
     if not account.dr_enabled:
         raise Refused(f"Disaster recovery is off for {account}.")
-    active = Task.objects.active().filter(account=account, kind=CHECK)
-    if active.exists():
+    checks = Task.objects.filter(account=account, kind=CHECK)
+    if checks.active().exists():
         raise Refused("The checks are running already.")
+    if since and checks.filter(created_at__gt=since).exists():
+        raise Refused("The checks have just been made.")
     task = engine.start(
         CHECK,
         title="Check disaster recovery",

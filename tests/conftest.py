@@ -38,13 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the crash and fault matrices covered, and how many cases that were."""
+    """Print what the crash and fault matrices covered, and how long a disaster's restores took."""
     reports = terminalreporter.getreports("passed")
     lines = [value for r in reports for key, value in r.user_properties if key == "matrix"]
     if lines:
         terminalreporter.section("crash and fault matrix")
         total = sum(int(re.findall(r"(\d+) cases", line)[0]) for line in lines)
         for line in [*sorted(lines), f"in all: {total} cases"]:
+            terminalreporter.write_line(line)
+    times = [value for r in reports for key, value in r.user_properties if key == "disaster"]
+    if times:
+        terminalreporter.section("all local copies lost")
+        for line in times:
             terminalreporter.write_line(line)
 
 
