@@ -36,8 +36,12 @@ class ReturnTime:
 
 def return_time(account: Account, size_bytes: int) -> ReturnTime:
     """By the measured rate of this account; by the local estimate where none was measured."""
+    return return_time_at(measured_rate(account), size_bytes)
+
+
+def return_time_at(rate: float | None, size_bytes: int) -> ReturnTime:
+    """The same by a rate that is known already."""
     low, high = estimate_minutes(size_bytes)
-    rate = measured_rate(account)
     if rate is None:
         return ReturnTime((low, high), (2 * low, 3 * high), is_measured=False)
     travel = size_bytes / rate / 60

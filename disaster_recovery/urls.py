@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from disaster_recovery import replica_views, views
+from disaster_recovery import page_views, replica_views, views
 
 app_name = "disaster_recovery"
 SETTINGS = "accounts/<uuid:account>/settings/disaster-recovery/"
 urlpatterns = [
+    path(
+        "accounts/<uuid:account>/disaster-recovery/",
+        page_views.recovery_overview,
+        name="recovery_overview",
+    ),
     path(SETTINGS, views.recovery_settings, name="recovery_settings"),
     path(f"{SETTINGS}check/", views.recovery_check, name="recovery_check"),
     path(f"{SETTINGS}disable/", views.recovery_disable, name="recovery_disable"),
