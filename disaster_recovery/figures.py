@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
 
 from django.db.models import Count, Sum
 
-from backups.models import Replica
+from backups.models import Backup, Replica
 from backups.rates import measured_rate
 from portal.engine import clock
 from portal.models import Account, Resource
 
 EGRESS_DAYS = 30
+SAMPLE = 20
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Figures:
     with_replica: int
     rate: float | None
     egress_bytes: int
+    # How long a backup after a session takes, which a returning user has to wait (R136, R166).
+    after_session: timedelta | None = None
 
     @property
     def first_replication(self) -> timedelta | None:
@@ -57,4 +61,13 @@ def figures_of(account: Account) -> Figures:
         with_replica=ready.count(),
         rate=measured_rate(account),
         egress_bytes=sent.aggregate(n=Sum("sent_bytes"))["n"] or 0,
+        after_session=_after_session(account),
     )
+
+
+def _after_session(account: Account) -> timedelta | None:
+    """The median of the latest; None before there was any."""
+    made = Backup.objects.filter(account=account, type=Backup.Type.AFTER_SESSION).listed()
+    latest = made.ready().order_by("-created_at").values_list("created_at", "completed_at")
+    took = [(end - begun).total_seconds() for begun, end in latest[:SAMPLE] if end]
+    return timedelta(seconds=median(took)) if took else None

@@ -59,7 +59,8 @@ class RecoveryForm(StandbyForm):
     stops_server = forms.BooleanField(
         label="Stop server before post-session backup",
         required=False,
-        widget=_switch(),
+        # R137: the script disables it while the other is off; without script, `clean` says so.
+        widget=_switch(**{"data-needs": "id_post_session_backup"}),
         help_text="Makes the backup consistent. The next session waits for the server to power "
         "on. Only with post-session backup.",
     )

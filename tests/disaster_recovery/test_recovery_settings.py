@@ -1,0 +1,221 @@
+"""The Disaster recovery tab: who may, what is offered, what a forged request gets, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from backups.models import Replica
+from disaster_recovery.models import ReadinessCheck, RecoverySettings
+from portal.audit import AuditEntry
+from portal.lab import Lab, LabServer
+from portal.models import (
+    Account,
+    CloudAccount,
+    Infrastructure,
+    Notification,
+    Role,
+    RoleGrant,
+    Task,
+    User,
+)
+from tests.factories import CloudAccountFactory, OrganizationFactory
+from tests.people import World
+from tests.recovery_scene import SERVER, RecoveryScene, build_recovery
+
+pytestmark = pytest.mark.django_db
+AHV, AZURE = Infrastructure.AHV, Infrastructure.AZURE
+SignIn = Callable[[User], Client]
+
+
+def _url(account: Account, name: str = "recovery_settings") -> str:
+    return reverse(f"disaster_recovery:{name}", args=[account.pk])
+
+
+@pytest.fixture(params=[AHV, AZURE])
+def scene(request: pytest.FixtureRequest, lab: Lab, lab_server: LabServer) -> RecoveryScene:
+    return build_recovery(lab_server, lab, kind=request.param, what=SERVER, is_on=False)
+
+
+@pytest.fixture
+def person(scene: RecoveryScene, sign_in: SignIn) -> Client:
+    user = User.objects.create_user("ada@example.test", "a-long-enough-password")
+    customer = scene.account.organization.customer
+    RoleGrant.objects.create(user=user, role=Role.CUSTOMER_ADMINISTRATOR, customer=customer)
+    return sign_in(user)
+
+
+def _choice(scene: RecoveryScene) -> dict[str, Any]:
+    account = scene.account
+    second = CloudAccount.objects.exclude(pk=account.cloud_account_id).first()
+    chosen = second if scene.is_ahv else account.cloud_account
+    assert chosen is not None
+    given = {"enable": "on", "cloud_account": str(chosen.pk), "target_rpo_hours": "12"}
+    return given | ({} if scene.is_ahv else {"site": "northeurope"})
+
+
+def test_the_tab_has_the_labels_and_hides_what_is_not_for_it(
+    scene: RecoveryScene, person: Client
+) -> None:
+    text = person.get(_url(scene.account)).text
+    for label in (
+        "Enable Frame DR", "Backup cloud account", "Enable post-session backup",
+        "Stop server before post-session backup", "Save", "Template images are not backed up",
+    ):  # fmt: skip
+        assert label in text
+    # R125, R130: no region on AHV, no steps for clusters on Azure.
+    assert ("Backup data center" in text) == (not scene.is_ahv)
+    assert ("Remote Site Name" in text) == scene.is_ahv
+
+
+def test_saving_checks_both_sites_and_switches_it_on(scene: RecoveryScene, person: Client) -> None:
+    answer = person.post(_url(scene.account), _choice(scene) | {"post_session_backup": "on"})
+    assert answer.status_code == 302
+    task = Task.objects.get(kind="configure_recovery")
+    assert not scene.account.dr_enabled
+    assert "Disaster recovery is being configured" in person.get(_url(scene.account)).text
+    assert scene.drive(scene.scene.allow_time(task)).state == Task.State.DONE
+    assert scene.account.dr_enabled
+    chosen = RecoverySettings.of(scene.account)
+    assert (chosen.target_rpo_hours, chosen.post_session_backup) == (12, True)
+    assert Notification.objects.get(task=task).title == "Disaster recovery is configured"
+    assert AuditEntry.objects.filter(action="recovery.enable").exists()
+    page = person.get(_url(scene.account)).text
+    assert "Check again" in page
+    assert "Every backup is replicated to" in page
+
+
+def test_a_red_check_blocks_and_nothing_of_what_was_chosen_is_kept(
+    scene: RecoveryScene, person: Client
+) -> None:
+    if scene.is_ahv:
+        sites = scene.lab.clusters["ahv-dub-02"].remote_sites
+        kept = dict(sites)
+        sites.clear()
+    else:
+        scene.account.resources.update(vm_size="Standard_D4s_v99")
+    person.post(_url(scene.account), _choice(scene))
+    task = Task.objects.get(kind="configure_recovery")
+    assert scene.drive(scene.scene.allow_time(task)).state == Task.State.FAILED
+    assert not scene.account.dr_enabled
+    assert not RecoverySettings.objects.exists()
+    (red,) = ReadinessCheck.objects.filter(account=scene.account, state="failed")[:1]
+    told = Notification.objects.get(task=task)
+    assert red.title in told.body
+    assert red.title in person.get(_url(scene.account)).text
+    if scene.is_ahv:
+        sites |= kept
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cloud_account": ""}, "Choose a backup cloud account."),
+        ({"cloud_account": "primary"}, "Choose a cloud account of the list."),
+        ({"cloud_account": "stranger"}, "Choose a cloud account of the list."),
+        ({"cloud_account": "nonsense"}, "is not a valid UUID"),
+        ({"site": "westeurope"}, "Choose a region of the list."),
+        ({"site": "atlantis"}, "Choose a region of the list."),
+        ({"site": ""}, "Choose a backup data center."),
+        ({"target_rpo_hours": "0"}, "from 1 to 720"),
+        ({"target_rpo_hours": "a day"}, "from 1 to 720"),
+        ({"stops_server": "on"}, "Enable post-session backup first"),
+    ],
+)
+def test_what_the_form_would_not_offer_is_refused_beside_its_field(
+    scene: RecoveryScene, person: Client, change: dict[str, str], said: str
+) -> None:
+    of_regions, of_clusters = "site" in change, change.get("cloud_account") == "primary"
+    if (of_regions and scene.is_ahv) or (of_clusters and not scene.is_ahv):
+        pytest.skip("of the other infrastructure")
+    chosen = dict(change)
+    if chosen.get("cloud_account") == "primary":
+        chosen["cloud_account"] = str(scene.account.cloud_account_id)
+    if chosen.get("cloud_account") == "stranger":
+        foreign = CloudAccountFactory(kind=scene.account.infrastructure)
+        chosen["cloud_account"] = str(foreign.pk)
+    answer = person.post(_url(scene.account), _choice(scene) | chosen)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert not Task.objects.filter(kind="configure_recovery").exists()
+
+
+def test_an_administrator_of_another_organization_cannot_pick_its_cloud_account(
+    lab: Lab, lab_server: LabServer, sign_in: SignIn
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER, is_on=False)
+    account = scene.account
+    other = OrganizationFactory(customer=account.organization.customer)
+    second = CloudAccount.objects.exclude(pk=account.cloud_account_id).get()
+    second.organization = other
+    second.save()
+    user = User.objects.create_user("ada@example.test", "a-long-enough-password")
+    RoleGrant.objects.create(
+        user=user, role=Role.ORGANIZATION_ADMINISTRATOR, organization=account.organization
+    )
+    client = sign_in(user)
+    assert second.name not in client.get(_url(account)).text
+    assert client.post(_url(account), _choice(scene)).status_code == 422
+
+
+def test_account_administrators_get_403_and_no_name(
+    world: World, account_admin: User, sign_in: SignIn
+) -> None:
+    answer = sign_in(account_admin).get(_url(world.account))
+    assert answer.status_code == 403
+    assert world.cloud_account.name not in answer.text
+
+
+def test_on_the_vendors_infrastructure_the_switch_is_disabled_with_the_reason(
+    scene: RecoveryScene, person: Client
+) -> None:
+    Account.objects.filter(pk=scene.account.pk).update(is_vendor_hosted=True)
+    text = person.get(_url(scene.account)).text
+    assert "needs infrastructure of your own" in text
+    person.post(_url(scene.account), _choice(scene))
+    assert not Task.objects.filter(kind="configure_recovery").exists()
+
+
+def test_switching_it_off_asks_what_becomes_of_replicas_and_keeps_by_default(
+    scene: RecoveryScene, person: Client
+) -> None:
+    scene.enable()
+    backup = scene.backup()
+    answer = person.post(_url(scene.account), {"target_rpo_hours": "24"})
+    assert answer.headers["Location"] == _url(scene.account, "recovery_disable")
+    assert scene.account.dr_enabled
+    page = person.get(_url(scene.account, "recovery_disable")).text
+    assert "1 replica" in page
+    person.post(_url(scene.account, "recovery_disable"))
+    assert not scene.account.dr_enabled
+    assert scene.replica_of(backup).is_there
+
+
+def test_replicas_are_deleted_by_explicit_choice(scene: RecoveryScene, person: Client) -> None:
+    before = scene.everything()
+    scene.enable()
+    backup = scene.backup()
+    person.post(_url(scene.account, "recovery_disable"), {"replicas": "delete"})
+    task = Task.objects.get(kind="remove_replicas")
+    for each in Task.objects.active():
+        scene.scene.allow_time(each)
+    assert scene.drive(task).state == Task.State.DONE
+    assert not Replica.objects.there().exists()
+    backup.refresh_from_db()
+    assert (backup.is_ready, backup.replication_status) == (True, "")
+    scene.delete(backup)
+    assert scene.everything() == before
+
+
+def test_check_again_runs_the_checks(scene: RecoveryScene, person: Client) -> None:
+    scene.enable()
+    ReadinessCheck.objects.all().delete()
+    person.post(_url(scene.account, "recovery_check"))
+    task = Task.objects.get(kind="check_recovery")
+    assert "already" in person.post(_url(scene.account, "recovery_check"), follow=True).text
+    assert scene.drive(scene.scene.allow_time(task)).state == Task.State.DONE
+    assert ReadinessCheck.objects.filter(account=scene.account).count() > 3
