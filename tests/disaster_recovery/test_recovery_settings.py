@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
 from backups.models import Replica
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
-from portal.audit import AuditEntry
 from portal.lab import Lab, LabServer
 from portal.models import (
     Account,
+    AuditEntry,
     CloudAccount,
     Infrastructure,
     Notification,
@@ -49,9 +50,18 @@ def person(scene: RecoveryScene, sign_in: SignIn) -> Client:
     return sign_in(user)
 
 
+def _is_on(scene: RecoveryScene) -> bool:
+    return scene.account.dr_enabled
+
+
+def _others(scene: RecoveryScene) -> QuerySet[CloudAccount]:
+    """Cloud accounts that the account does not live at."""
+    return CloudAccount.objects.exclude(name=scene.resource.cloud_account.name)
+
+
 def _choice(scene: RecoveryScene) -> dict[str, Any]:
     account = scene.account
-    second = CloudAccount.objects.exclude(pk=account.cloud_account_id).first()
+    second = _others(scene).first()
     chosen = second if scene.is_ahv else account.cloud_account
     assert chosen is not None
     given = {"enable": "on", "cloud_account": str(chosen.pk), "target_rpo_hours": "12"}
@@ -76,10 +86,10 @@ def test_saving_checks_both_sites_and_switches_it_on(scene: RecoveryScene, perso
     answer = person.post(_url(scene.account), _choice(scene) | {"post_session_backup": "on"})
     assert answer.status_code == 302
     task = Task.objects.get(kind="configure_recovery")
-    assert not scene.account.dr_enabled
+    assert not _is_on(scene)
     assert "Disaster recovery is being configured" in person.get(_url(scene.account)).text
     assert scene.drive(scene.scene.allow_time(task)).state == Task.State.DONE
-    assert scene.account.dr_enabled
+    assert _is_on(scene)
     chosen = RecoverySettings.of(scene.account)
     assert (chosen.target_rpo_hours, chosen.post_session_backup) == (12, True)
     assert Notification.objects.get(task=task).title == "Disaster recovery is configured"
@@ -101,7 +111,7 @@ def test_a_red_check_blocks_and_nothing_of_what_was_chosen_is_kept(
     person.post(_url(scene.account), _choice(scene))
     task = Task.objects.get(kind="configure_recovery")
     assert scene.drive(scene.scene.allow_time(task)).state == Task.State.FAILED
-    assert not scene.account.dr_enabled
+    assert not _is_on(scene)
     assert not RecoverySettings.objects.exists()
     (red,) = ReadinessCheck.objects.filter(account=scene.account, state="failed")[:1]
     told = Notification.objects.get(task=task)
@@ -150,7 +160,7 @@ def test_an_administrator_of_another_organization_cannot_pick_its_cloud_account(
     scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER, is_on=False)
     account = scene.account
     other = OrganizationFactory(customer=account.organization.customer)
-    second = CloudAccount.objects.exclude(pk=account.cloud_account_id).get()
+    second = _others(scene).get()
     second.organization = other
     second.save()
     user = User.objects.create_user("ada@example.test", "a-long-enough-password")
@@ -187,11 +197,11 @@ def test_switching_it_off_asks_what_becomes_of_replicas_and_keeps_by_default(
     backup = scene.backup()
     answer = person.post(_url(scene.account), {"target_rpo_hours": "24"})
     assert answer.headers["Location"] == _url(scene.account, "recovery_disable")
-    assert scene.account.dr_enabled
+    assert _is_on(scene)
     page = person.get(_url(scene.account, "recovery_disable")).text
     assert "1 replica" in page
     person.post(_url(scene.account, "recovery_disable"))
-    assert not scene.account.dr_enabled
+    assert not _is_on(scene)
     assert scene.replica_of(backup).is_there
 
 
