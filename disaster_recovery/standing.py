@@ -30,7 +30,7 @@ from disaster_recovery.models import ReadinessCheck, RecoverySettings
 from portal.engine import clock
 from portal.models import Account, Resource, Task
 from portal.models.resources import NEVER
-from portal.templatetags.ui import duration
+from portal.templatetags.ui import distance, duration
 
 SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
 KINDS = (*SERVER_KINDS, *Resource.VOLUME_KINDS)
@@ -51,6 +51,7 @@ class KindStanding:
     count: int = 0
     backed_up: int = 0
     replicated: int = 0
+    overdue: int = 0
     late: int = 0
     failed: int = 0
     moving: int = 0
@@ -68,6 +69,17 @@ class KindStanding:
     def without(self) -> int:
         """How many have no replica."""
         return self.count - self.replicated
+
+    @property
+    def backed_up_in_time(self) -> int:
+        """How many have a good backup that is no older than the target."""
+        return self.backed_up - self.overdue
+
+    @property
+    def backup_ages(self) -> tuple[datetime, ...]:
+        """The newest and the oldest of the newest good backups; one where both read the same."""
+        times = filter(None, (self.newest_backup_at, self.oldest_backup_at))
+        return tuple({distance(at, self.now): at for at in times}.values())
 
     @property
     def replica_age(self) -> timedelta | None:
@@ -99,21 +111,17 @@ class UnderWay:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Everything the page says of one account."""
+class Glance:
+    """What the one word rests on."""
 
     account: Account
     settings: RecoverySettings
     kinds: Sequence[KindStanding]
-    figures: Figures
-    under_way: UnderWay
     checks: Sequence[ReadinessCheck]
-    task: Task | None
-    oldest: Sequence[Resource]
 
     @property
     def target(self) -> timedelta:
-        return timedelta(hours=self.settings.target_rpo_hours)
+        return target_of(self.settings)
 
     def _sum(self, name: str) -> int:
         return sum(getattr(kind, name) for kind in self.kinds)
@@ -147,6 +155,10 @@ class Standing:
     def missing_replicated(self) -> int:
         return self._sum("missing_replicated")
 
+    @cached_property
+    def backed_up_in_time(self) -> int:
+        return self._sum("backed_up_in_time")
+
     @property
     def without(self) -> int:
         return self.count - self.replicated
@@ -156,23 +168,14 @@ class Standing:
         return max((kind.longest_lag for kind in self.kinds if kind.longest_lag), default=None)
 
     @property
+    def newest_backup_at(self) -> datetime | None:
+        times = (kind.newest_backup_at for kind in self.kinds if kind.newest_backup_at)
+        return max(times, default=None)
+
+    @property
     def oldest_age(self) -> timedelta | None:
         """Age of the oldest of the newest replicas: what would be lost most."""
         return max((kind.replica_age for kind in self.kinds if kind.replica_age), default=None)
-
-    @cached_property
-    def _returns(self) -> ReturnTime:
-        return return_time_at(self.figures.rate, self._sum("size_bytes"))
-
-    @property
-    def return_time(self) -> str:
-        """From replicas, everything one after another."""
-        return span_in_words(self._returns.replica)
-
-    @property
-    def local_return_time(self) -> str:
-        """The same from backups, while the primary site is there."""
-        return span_in_words(self._returns.local)
 
     @property
     def failed_checks(self) -> list[ReadinessCheck]:
@@ -204,27 +207,66 @@ class Standing:
         )
 
 
+@dataclass(frozen=True)
+class Standing(Glance):
+    """Everything the page says of one account."""
+
+    figures: Figures
+    under_way: UnderWay
+    task: Task | None
+    oldest: Sequence[Resource]
+
+    @cached_property
+    def _returns(self) -> ReturnTime:
+        return return_time_at(self.figures.rate, self._sum("size_bytes"))
+
+    @property
+    def return_time(self) -> tuple[timedelta, ...]:
+        """From replicas, everything one after another: the least and the most."""
+        return tuple(timedelta(minutes=each) for each in self._returns.replica)
+
+    @property
+    def local_return_time(self) -> str:
+        """The same from backups, while the primary site is there."""
+        return span_in_words(self._returns.local)
+
+
 def span_in_words(minutes: tuple[int, int]) -> str:
     """``40 min to 1 h 10 min``."""
     least, most = (duration(60 * each) for each in minutes)
     return least if least == most else f"{least} to {most}"
 
 
+def target_of(settings: RecoverySettings) -> timedelta:
+    """The age a replica may have at most."""
+    return timedelta(hours=settings.target_rpo_hours)
+
+
+def glance_of(account: Account) -> Glance:
+    """What the word rests on, by three queries."""
+    settings = RecoverySettings.of(account)
+    kinds = kinds_of(account, target_of(settings), None)
+    return Glance(account, settings, kinds, list(_checks(account)))
+
+
 def standing_of(account: Account) -> Standing:
     """All of it, by a fixed number of queries."""
     settings = RecoverySettings.of(account)
     figures = figures_of(account)
-    target = timedelta(hours=settings.target_rpo_hours)
     return Standing(
         account=account,
         settings=settings,
-        kinds=kinds_of(account, target, figures.rate),
+        kinds=kinds_of(account, target_of(settings), figures.rate),
+        checks=list(_checks(account)),
         figures=figures,
         under_way=_under_way(account),
-        checks=list(ReadinessCheck.objects.filter(account=account)),
         task=Task.objects.active().filter(account=account, kind__in=(CONFIGURE, CHECK)).first(),
         oldest=list(oldest_of(account)),
     )
+
+
+def _checks(account: Account) -> QuerySet[ReadinessCheck]:
+    return ReadinessCheck.objects.filter(account=account)
 
 
 def kinds_of(account: Account, target: timedelta, rate: float | None) -> list[KindStanding]:
@@ -252,6 +294,7 @@ def _counts(since: datetime) -> dict[str, Count | Min | Max | Sum]:
     return {
         "count": Count("pk", filter=here),
         "backed_up": Count("pk", filter=backed_up),
+        "overdue": Count("pk", filter=backed_up & Q(last_good_at__lt=since)),
         "replicated": Count("pk", filter=replicated),
         "late": Count("pk", filter=replicated & Q(last_replica_at__lt=since)),
         "failed": Count("pk", filter=here & Q(last_replication_status=status.FAILED)),

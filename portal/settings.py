@@ -121,6 +121,12 @@ CACHES = {
     },
     # django-q2 writes its own state twice a second; nobody here reads it.
     "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # What takes long to count and hardly changes; each process counts for itself.
+    "figures": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "figures",
+        "TIMEOUT": 600,
+    },
 }
 
 # People
