@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -13,12 +14,13 @@ from django.views.decorators.http import require_http_methods
 
 from backups.models import Backup
 from backups.rates import measured_rate
-from disaster_recovery.services import replicate_backup, replication_hindrance
+from disaster_recovery.services import latest_of, replicate_backup, replication_hindrance
 from portal.access import Permission, Request, account_view
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Resource
 from portal.refusals import Refused
+from portal.uuids import as_uuid
 
 
 @account_view(Permission.BACK_UP_SERVERS)
@@ -33,6 +35,43 @@ def backup_replicate(request: Request, backup: UUID) -> HttpResponse:
 def volume_backup_replicate(request: Request, backup: UUID) -> HttpResponse:
     """A backup of a volume."""
     return _replicate(request, Backup.objects.of_volumes(), backup)
+
+
+# Ticked on one page; more would make a request of many seconds.
+MOST_CHOSEN = 100
+
+
+@account_view(Permission.PROTECT_VOLUMES)
+@require_http_methods(["GET", "POST"])
+def volumes_replicate(request: Request) -> HttpResponse:
+    """The latest good backup of each volume that was chosen, after a confirmation."""
+    if not request.account.dr_enabled:
+        raise Http404
+    given = request.POST if request.method == "POST" else request.GET
+    wanted = [pk for pk in map(as_uuid, given.getlist("volume")[:MOST_CHOSEN]) if pk]
+    backups, reasons = latest_of(request.account, wanted)
+    back = reverse("volumes:volume_list", args=[request.account.pk])
+    context = {
+        "backups": backups,
+        "reasons": reasons,
+        "size_bytes": sum(each.size_bytes or 0 for each in backups),
+        "back": back,
+        "heading": "Replicate",
+        "section": "volumes:volume_list",
+    }
+    template = "disaster_recovery/volumes_replicate.html"
+    if request.method != "POST" or not backups:
+        status = 200 if request.method != "POST" else 422
+        return render_dialog(request, template, context, status=status)
+    begun = 0
+    for backup in backups:
+        # Whoever came first at this moment has started it.
+        with suppress(Refused):
+            replicate_backup(Actor.of(request), backup)
+            begun += 1
+    tasks = reverse("reporting:task_list", args=[request.account.pk])
+    said = '{} replication{} requested. <a href="{}">View tasks</a>'
+    return done(request, format_html(said, begun, "" if begun == 1 else "s", tasks), back)
 
 
 def _replicate(request: Request, backups: QuerySet[Backup], backup: UUID) -> HttpResponse:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.db import IntegrityError, transaction
 
 from backups.models import Backup, Replica, note_replication
@@ -9,7 +12,7 @@ from backups.replicas import removals_of
 from backups.services import label_of, target_of
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
-from portal.models import Task
+from portal.models import Account, Resource, Task
 from portal.refusals import Refused
 
 KIND = "replicate_backup"
@@ -76,6 +79,23 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
             name=backup.name, task=str(task.pk), to=account.dr_site,
         )  # fmt: skip
     return replica
+
+
+def latest_of(account: Account, volumes: Iterable[UUID]) -> tuple[list[Backup], list[str]]:
+    """The latest good backups of these volumes that can be replicated, and why others cannot."""
+    chosen = Resource.objects.filter(account=account, pk__in=list(volumes)).volumes()
+    good = Backup.objects.filter(pk__in=chosen.values("last_good_id")).order_by("created_at")
+    found = list(good.select_related("resource__cloud_account", "account__dr_cloud_account"))
+    backups, reasons = [], []
+    for backup in found:
+        hindrance = replication_hindrance(backup)
+        if hindrance:
+            reasons.append(hindrance)
+        else:
+            backups.append(backup)
+    if without := chosen.count() - len(found):
+        reasons.append(f"{without} without a good backup.")
+    return backups, reasons
 
 
 def _is_overtaken(backup: Backup) -> bool:

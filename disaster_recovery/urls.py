@@ -23,6 +23,11 @@ urlpatterns = [
         name="backup_replicate",
     ),
     path(
+        "accounts/<uuid:account>/volumes/replicate/",
+        replica_views.volumes_replicate,
+        name="volumes_replicate",
+    ),
+    path(
         "accounts/<uuid:account>/volumes/backups/<uuid:backup>/replicate/",
         replica_views.volume_backup_replicate,
         name="volume_backup_replicate",

@@ -14,7 +14,15 @@ from backups.models import Backup
 from portal.models import Account, Resource, Task
 from portal.paging import Order, Page, capped_counts, page_of
 from portal.uuids import as_uuid
-from volumes.cells import TOLD, last_backup, last_word, state_of, volume_row
+from volumes.cells import (
+    TOLD,
+    is_replicating,
+    last_backup,
+    last_word,
+    replicated,
+    state_of,
+    volume_row,
+)
 from volumes.selection import STATUSES, Selection
 
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -44,6 +52,15 @@ class Row:
     @property
     def state(self) -> SafeString:
         return state_of(self.volume, self.task)
+
+    @property
+    def replicated(self) -> SafeString:
+        return replicated(self.volume)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether there will be something else to show soon."""
+        return self.task is not None or is_replicating(self.volume)
 
 
 def rows_of(volumes: Iterable[Resource]) -> list[Row]:
@@ -104,7 +121,10 @@ class VolumeList:
 
     def lines(self, base: str, *, may: bool) -> SafeString:
         """The page's rows as markup."""
-        rows = (volume_row(row.volume, base, row.state, row.last, may=may) for row in self.rows)
+        rows = (
+            volume_row(row.volume, base, row.state, row.last, row.replicated, may=may)
+            for row in self.rows
+        )
         return SafeString("".join(rows))
 
     @cached_property

@@ -18,10 +18,11 @@ from volumes.services import tallies_of, time_left
 
 @draws("volume")
 def volumes(request: Request, arguments: list[str]) -> Moved:
-    """Last backup and state of volumes, by id: cells alone, so that no tick and no menu is lost."""
+    """What changes of volumes, by id: cells alone, so that no tick and no menu is lost."""
     rows = rows_of(volumes_named(request.account, arguments))
-    cells = [(_swapped(cell),) for row in rows for cell in (row.last, row.state)]
-    return Moved(format_html_join("", "{}", cells), any(row.task for row in rows))
+    shown = [cell for row in rows for cell in (row.last, row.state, row.replicated) if cell]
+    cells = [(_swapped(cell),) for cell in shown]
+    return Moved(format_html_join("", "{}", cells), any(row.is_moving for row in rows))
 
 
 @draws("volume_backup")

@@ -70,10 +70,12 @@ def volume_card(request: Request, resource: UUID) -> HttpResponse:
 def volume_menu(request: Request, resource: UUID) -> HttpResponse:
     """What can be done with one volume, loaded when its menu opens."""
     volume = get_object_or_404(volumes_of(request), pk=resource)
+    good = Backup.objects.filter(pk=volume.last_good_id) if volume.last_good_id else None
     context = {
         "volume": volume,
         "task": volume.active_task(),
         "hindrance": restore_hindrance(volume),
+        "backup": good.select_related("resource").first() if good else None,
     }
     return render(request, "volumes/_volume_menu.html", context)
 
