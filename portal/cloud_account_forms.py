@@ -259,3 +259,11 @@ def _scope_label(scope: Customer | Organization) -> str:
     if isinstance(scope, Organization):
         return f"{scope} (organization)"
     return f"{scope} (customer, all organizations)"
+
+
+class InstanceTypeForm(StandbyForm):
+    """A size of machine of a cluster."""
+
+    name = PlainCharField(max_length=100)
+    vcpus = forms.IntegerField(label="vCPUs", min_value=1, max_value=1024)
+    memory_gb = forms.IntegerField(label="Memory in GB", min_value=1, max_value=65536)

@@ -17,7 +17,15 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.access import Permission, permissions
-from portal.models import CloudAccount, Customer, Organization, Role, RoleGrant, User
+from portal.models import (
+    CloudAccount,
+    Customer,
+    InstanceType,
+    Organization,
+    Role,
+    RoleGrant,
+    User,
+)
 from tests.addresses import Address, ours
 from tests.factories import (
     BackupFactory,
@@ -93,6 +101,9 @@ def things(world: World) -> Things:
             "reporting:cloud_account_task:task": of_cloud.pk,
             "reporting:cloud_account_task_cancel:task": of_cloud.pk,
             "notification": NotificationFactory(account=world.account).pk,
+            "instance_type": InstanceType.objects.create(
+                cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192
+            ).pk,
             "grant": RoleGrantFactory(role=Role.AUDITOR, account=world.account).pk,
             "invitation": InvitationFactory(role=Role.AUDITOR, account=world.account).pk,
             "token": "made-up",

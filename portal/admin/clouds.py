@@ -25,7 +25,9 @@ class CloudAccountAdminForm(_CloudAccountForm):
 
     class Meta:
         model = CloudAccount
-        fields: tuple[str, ...] = ("customer", "organization", "name", "ca_pem", "max_tasks")
+        fields: tuple[str, ...] = (
+            "customer", "organization", "name", "ca_pem", "max_tasks", "max_transfers",
+        )  # fmt: skip
 
     def clean_ca_pem(self) -> str:
         text = self.cleaned_data["ca_pem"]
@@ -59,7 +61,9 @@ class ClusterAdminForm(CloudAccountAdminForm):
     )
 
     class Meta(CloudAccountAdminForm.Meta):
-        fields = ("customer", "organization", "name", "endpoint", "ca_pem", "max_tasks")
+        fields = (
+            "customer", "organization", "name", "endpoint", "ca_pem", "max_tasks", "max_transfers",
+        )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +95,7 @@ class ClusterAdminForm(CloudAccountAdminForm):
 class CloudAccountAdmin(Audited):
     """Clusters are added here too; whatever else is added in the portal."""
 
-    told = ("max_tasks",)
+    told = ("max_tasks", "max_transfers")
     list_display = (
         "name", "kind", "customer", "organization", "max_tasks", "health", "last_answer_at",
     )  # fmt: skip

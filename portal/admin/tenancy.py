@@ -59,7 +59,7 @@ class AccountAdminForm(_AccountForm):
 @admin.register(Account)
 class AccountAdmin(Audited):
     form = AccountAdminForm
-    told = ("publish_retention",)
+    told = ("publish_retention", "is_vendor_hosted")
     list_display = (
         "name", "organization", "infrastructure", "cloud_account", "site", "publish_retention",
     )  # fmt: skip

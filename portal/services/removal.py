@@ -6,6 +6,7 @@ Nothing at a cloud is touched. The audit trail stays.
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import ProtectedError, Q
 
 from portal.audit import Actor, record
 from portal.models import Account, CloudAccount, Organization, Task
@@ -18,9 +19,16 @@ def uses_of_cloud_account(cloud_account: CloudAccount) -> str:
     """Why it cannot be deleted, as a sentence; empty when nothing uses it."""
     used_by = Account.objects.filter(cloud_account=cloud_account)
     used_by |= Account.objects.filter(resources__cloud_account=cloud_account)
+    secondary = Account.objects.filter(dr_cloud_account=cloud_account).order_by("name")
+    if names := list(secondary.values_list("name", flat=True)):
+        return (
+            f"{_listed(names)} keep{'s' if len(names) == 1 else ''} replicas at it, or did. Choose "
+            "another backup cloud account first."
+        )
     if names := list(used_by.order_by("name").values_list("name", flat=True).distinct()):
         return f"Used by {_listed(names)}. Give {_them(names)} another cloud account first."
-    if busy := Task.objects.active().filter(cloud_account=cloud_account).first():
+    at_it = Q(cloud_account=cloud_account) | Q(other_cloud_account=cloud_account)
+    if busy := Task.objects.active().filter(at_it).first():
         return f"“{busy}” is under way. Cancel it, or wait until it has ended."
     return ""
 
@@ -47,7 +55,11 @@ def delete_cloud_account(actor: Actor, cloud_account: CloudAccount) -> None:
     tasks.filter(account=None).delete()
     # Tasks of accounts that once lived there stay on their Tasks pages.
     tasks.update(cloud_account=None)
-    row.delete()
+    Task.objects.filter(other_cloud_account=row).update(other_cloud_account=None)
+    try:
+        row.delete()
+    except ProtectedError as error:
+        raise Refused("Replicas are or were kept at it, and their records name it.") from error
 
 
 @transaction.atomic

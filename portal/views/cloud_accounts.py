@@ -77,6 +77,7 @@ def cloud_account_detail(request: Request, cloud_account: CloudAccount) -> HttpR
         "page": page,
         "q": query,
         "tasks": cloud_account.tasks.filter(account=None).order_by("-created_at")[:RECENT_TASKS],
+        "instance_types": cloud_account.instance_types.all(),
         "section": "portal:cloud_account_list",
     }
     context |= _state(request, cloud_account)

@@ -140,6 +140,7 @@ def test_a_cloud_accounts_password_goes_in_and_never_out(
         "name": "ahv-staff",
         "endpoint": "https://203.0.113.7",
         "max_tasks": "25",
+        "max_transfers": "20",
         "user": "admin",
         "password": "",
     }
@@ -165,7 +166,13 @@ def test_the_sign_in_of_a_subscription_is_left_to_the_portal(
     page = client.get(url).text
     assert "Prism Element" not in page
     assert "very-secret-4711" not in page
-    sent = {"customer": world.customer.pk, "name": "renamed", "max_tasks": "3", "password": "x"}
+    sent = {
+        "customer": world.customer.pk,
+        "name": "renamed",
+        "max_tasks": "3",
+        "max_transfers": "20",
+        "password": "x",
+    }
     client.post(url, sent)
     azure.refresh_from_db()
     assert (azure.name, azure.secrets) == ("renamed", secrets)
@@ -204,7 +211,13 @@ def test_an_account_shows_how_many_tasks_run_at_a_time_and_where_that_is_changed
     where = f"/admin/portal/cloudaccount/{world.cloud_account.pk}/change/"
     page = client.get(f"/admin/portal/account/{world.account.pk}/change/").text
     assert f'17, of the cloud account <a href="{where}">' in page
-    form = {"customer": world.customer.pk, "name": "c", "max_tasks": "18", "user": "admin"}
+    form = {
+        "customer": world.customer.pk,
+        "name": "c",
+        "max_tasks": "18",
+        "max_transfers": "20",
+        "user": "admin",
+    }
     client.post(where, form | {"endpoint": world.cloud_account.endpoint})
     entry = AuditEntry.objects.get(action="cloud_account.edit")
     assert (entry.detail["before"], entry.detail["after"]) == (

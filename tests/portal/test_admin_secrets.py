@@ -42,6 +42,7 @@ def form_of(cloud_account: CloudAccount, **changes: Any) -> dict[str, Any]:
         "name": cloud_account.name,
         "endpoint": cloud_account.endpoint,
         "max_tasks": "3",
+        "max_transfers": "20",
         "user": "admin",
         "password": TYPED,
         "client_secret": TYPED,
