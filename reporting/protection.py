@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from backups.models import Backup
 from backups.panels import SERVER_KINDS, system_url
+from disaster_recovery.standing import Glance
 from portal.access import Permission
 from portal.models import Account, CloudAccount, Resource, Task
 from portal.templatetags.ui import Look
@@ -102,6 +103,16 @@ def concerns_of(
         concerns.append(_unreachable(account, cloud, rights))
     concerns += [_concern(account, server, rights) for server in servers if server.needs_attention]
     return concerns
+
+
+def recovery_concerns_of(glance: Glance) -> list[Concern]:
+    """Disaster recovery that is on and could fail; its page says why, and what mends it."""
+    account = glance.account
+    if not account.dr_enabled or glance.is_ready or not glance.count:
+        return []
+    text = f"{glance.replicated:,} of {glance.count:,} resources have a replica."
+    url = reverse("disaster_recovery:recovery_overview", args=[account.pk])
+    return [Concern(glance.look[0], f"Disaster recovery: {glance.word}", text, url, "View")]
 
 
 def _unreachable(account: Account, cloud: CloudAccount, rights: frozenset[Permission]) -> Concern:

@@ -9,10 +9,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from disaster_recovery.standing import glance_of
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Notification
+from reporting.backup_calendar import calendar_of
 from reporting.live import overview_context
-from reporting.protection import concerns_of, protections_of
+from reporting.protection import concerns_of, protections_of, recovery_concerns_of
 from reporting.volume_protection import volume_concerns_of, volume_counts_of
 
 NEWS_ROWS = 5
@@ -31,9 +33,12 @@ def _state(request: Request) -> dict[str, Any]:
     """How servers and volumes stand, what runs, and what was told of late."""
     account, rights = request.account, request.permissions
     servers, volumes = protections_of(account), volume_counts_of(account)
-    concerns = concerns_of(account, servers, rights)
+    glance = glance_of(account)
+    concerns = concerns_of(account, servers, rights) + recovery_concerns_of(glance)
     unread = Notification.objects.unread_by(request.user, account)
     return {
+        "glance": glance,
+        "calendar": calendar_of(account, glance),
         "servers": servers,
         "volumes": volumes,
         "concerns": concerns + volume_concerns_of(account, volumes, rights),
