@@ -22,7 +22,7 @@ def recovery(request: Request, arguments: list[str]) -> Moved:
 
 
 # A page of everything is not drawn anew for each of ten thousand replications.
-REDRAW_SECONDS = 10
+REDRAW_SECONDS = 5
 
 
 def standing_mark(account: Account) -> str:

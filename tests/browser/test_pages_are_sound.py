@@ -12,7 +12,7 @@ from tests.browser.conftest import Browser
 from tests.scene import Scene
 
 PAGES = ["", "sandbox/", "utility-servers/", "tasks/", "notifications/", "audit/", "settings/",
-         "settings/access/"]  # fmt: skip
+         "settings/access/", "disaster-recovery/"]  # fmt: skip
 WIDTHS = [1440, 390]
 LONG = "مكتب الأشعة في المستشفى الجامعي " * 4
 
