@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from backups.models import Backup, Replica
 from backups.rates import measured_rate
 from portal.engine import clock
 from portal.models import Account, Resource
+from portal.models.resources import NEVER
 
 EGRESS_DAYS = 30
+SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
+# What disaster recovery protects: servers, and volumes of users.
+PROTECTED = Q(kind__in=SERVER_KINDS) | Q(is_listed=True)
 SAMPLE = 20
 
 
@@ -38,8 +42,7 @@ class Figures:
 def protected(account: Account) -> dict[str, int]:
     """Count and size of what disaster recovery protects: the five kinds, volumes of users."""
     found = Resource.objects.filter(account=account, is_missing=False)
-    kinds = [Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER]
-    servers = found.filter(kind__in=kinds).aggregate(n=Count("pk"), size=Sum("size_bytes"))
+    servers = found.filter(kind__in=SERVER_KINDS).aggregate(n=Count("pk"), size=Sum("size_bytes"))
     volumes = found.volumes().aggregate(n=Count("pk"), size=Sum("size_bytes"))
     return {
         "count": servers["n"] + volumes["n"],
@@ -53,7 +56,7 @@ def figures_of(account: Account) -> Figures:
     since = clock.now() - timedelta(days=EGRESS_DAYS)
     sent = Replica.objects.filter(account=account, completed_at__gte=since)
     ready = Resource.objects.filter(
-        account=account, is_missing=False, last_replica_at__year__gt=1970
+        PROTECTED, account=account, is_missing=False, last_replica_at__gt=NEVER
     )
     return Figures(
         resources=whole["count"],

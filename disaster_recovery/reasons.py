@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -95,7 +96,7 @@ def _coverage(standing: Standing, rights: frozenset[Permission]) -> Iterator[Rea
         text = f"If {_place(standing.account)} is lost, there is no return for them. {moving}"
         yield Reason("warn", title, text, mend)
     if standing.failed:
-        yield _failed(standing)
+        yield _failed(standing, rights)
     if standing.late:
         yield _late(standing, rights)
 
@@ -107,17 +108,33 @@ def _late(standing: Standing, rights: frozenset[Permission]) -> Reason:
     return Reason("warn", title, text, _of_first(standing, rights, is_late=True))
 
 
-def _failed(standing: Standing) -> Reason:
-    failures = failures_of(standing.account, SHOWN)
+def _failed(standing: Standing, rights: frozenset[Permission]) -> Reason:
+    account, failures = standing.account, failures_of(standing.account, SHOWN)
     title = f"The latest replication of {_resources(standing.failed)} failed"
-    said = "; ".join(f"{name}: {error}" if error else name for name, error in failures.items())
+    said = "; ".join(f"{row}: {error}" if error else str(row) for row, error in failures.items())
     if more := max(0, standing.failed - len(failures)):
         said += f"; and {more:,} more"
-    url = reverse("volumes:volume_backup_list", args=[standing.account.pk])
-    buttons: tuple[Button, ...] = (Button("View", "#oldest"),)
-    if any(kind.failed for kind in standing.kinds if kind.kind in Resource.VOLUME_KINDS):
-        buttons = (Button("View", f"{url}?show=unreplicated"),)
-    return Reason("warn", title, said, buttons)
+    if standing.failed == 1:
+        return Reason(
+            "warn", title, said, tuple(action_of(row, account, rights) for row in failures)
+        )
+    page = "#oldest"
+    if any(row.is_volume for row in failures):
+        page = reverse("volumes:volume_backup_list", args=[account.pk]) + "?show=unreplicated"
+    return Reason("warn", title, said, (*_many(failures, account, rights), Button("View", page)))
+
+
+def _many(
+    rows: Iterable[Resource], account: Account, rights: frozenset[Permission]
+) -> tuple[Button, ...]:
+    """Replicate those of the volumes at once that can be."""
+    chosen = [row for row in rows if row.is_volume and may_replicate(row, account, rights)]
+    if len(chosen) < 2:
+        return ()
+    url = reverse("disaster_recovery:volumes_replicate", args=[account.pk])
+    query = urlencode([("volume", row.pk) for row in chosen])
+    label = f"Replicate {len(chosen)} volumes"
+    return (Button(label, f"{url}?{query}", "replicate", is_dialog=True),)
 
 
 def _lost(standing: Standing) -> Iterator[Reason]:
@@ -139,20 +156,17 @@ def _of_first(
     count = standing.late if is_late else standing.without
     if count == 1 and rows:
         return (action_of(rows[0], standing.account, rights),)
-    return (Button("View", "#oldest"),)
+    return (*_many(rows, standing.account, rights), Button("View", "#oldest"))
 
 
 def action_of(row: Resource, account: Account, rights: frozenset[Permission]) -> Button:
     """What brings a newer replica of one resource: Replicate, a new backup, or a look at it."""
-    needed = Permission.PROTECT_VOLUMES if row.is_volume else Permission.BACK_UP_SERVERS
-    if needed not in rights or not account.dr_enabled or row.is_missing:
-        return _view(row, account)
-    if row.last_replication_status == "in_progress" or row.last_backup_status == "creating":
-        return _view(row, account)
-    if row.last_good_id and row.last_good_at > row.last_replica_at:
+    if may_replicate(row, account, rights):
         name = "volume_backup_replicate" if row.is_volume else "backup_replicate"
         url = reverse(f"disaster_recovery:{name}", args=[account.pk, row.last_good_id])
         return Button("Replicate", url, "replicate", is_dialog=True)
+    if not _is_idle(row, account, rights):
+        return Button("View", page_of(row, account))
     if row.is_volume:
         url = reverse("volumes:volume_backup_create", args=[account.pk])
         return Button("Backup", f"{url}?volume={row.pk}", "backup", is_dialog=True)
@@ -160,8 +174,17 @@ def action_of(row: Resource, account: Account, rights: frozenset[Permission]) ->
     return Button("Backup", url, "backup", is_dialog=True)
 
 
-def _view(row: Resource, account: Account) -> Button:
-    return Button("View", page_of(row, account))
+def may_replicate(row: Resource, account: Account, rights: frozenset[Permission]) -> bool:
+    """Whether it has a good backup that is newer than its replica, and the person may send it."""
+    is_behind = row.last_good_id is not None and row.last_good_at > row.last_replica_at
+    return is_behind and _is_idle(row, account, rights)
+
+
+def _is_idle(row: Resource, account: Account, rights: frozenset[Permission]) -> bool:
+    """Whether the person may do anything about it now."""
+    needed = Permission.PROTECT_VOLUMES if row.is_volume else Permission.BACK_UP_SERVERS
+    is_busy = row.last_replication_status == "in_progress" or row.last_backup_status == "creating"
+    return needed in rights and account.dr_enabled and not row.is_missing and not is_busy
 
 
 def page_of(row: Resource, account: Account) -> str:

@@ -25,17 +25,14 @@ from django.db.models import (
 from backups.models import Replica
 from backups.rates import SAMPLE, ReturnTime, return_time_at
 from disaster_recovery.configuration import CHECK, CONFIGURE
-from disaster_recovery.figures import Figures, figures_of
+from disaster_recovery.figures import PROTECTED, SERVER_KINDS, Figures, figures_of
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
 from portal.engine import clock
 from portal.models import Account, Resource, Task
 from portal.models.resources import NEVER
 from portal.templatetags.ui import distance, duration
 
-SERVER_KINDS = (Resource.Kind.SANDBOX, Resource.Kind.UTILITY_SERVER)
 KINDS = (*SERVER_KINDS, *Resource.VOLUME_KINDS)
-# What disaster recovery protects: servers, and volumes of users.
-PROTECTED = Q(kind__in=SERVER_KINDS) | Q(is_listed=True)
 WORST = 10
 
 
@@ -329,18 +326,18 @@ def oldest_of(account: Account) -> QuerySet[Resource]:
     return found.order_by("last_replica_at", "sort_name", "pk")[:WORST]
 
 
-def failures_of(account: Account, count: int) -> dict[str, str]:
+def failures_of(account: Account, count: int) -> dict[Resource, str]:
     """Some resources whose latest replication failed, each with what went wrong."""
     found = Resource.objects.filter(
         PROTECTED, account=account, is_missing=False, last_replication_status="failed"
     )
-    rows = list(found.order_by("sort_name", "pk").only("name", "last_backup_id")[:count])
+    rows = list(found.order_by("sort_name", "pk")[:count])
     backups = [row.last_backup_id for row in rows]
     failed = Replica.objects.filter(backup__in=backups, status=Replica.Status.FAILED)
     errors: dict[UUID | None, str] = dict(
         failed.order_by("created_at").values_list("backup", "error")
     )
-    return {row.name: errors.get(row.last_backup_id, "") for row in rows}
+    return {row: errors.get(row.last_backup_id, "") for row in rows}
 
 
 def fingerprint(account: Account) -> str:

@@ -169,7 +169,7 @@ def test_a_replica_older_than_the_target_is_a_risk(
 
 
 def test_a_failed_latest_replication_is_a_risk(
-    world: World, account: Account, reader: Client
+    world: World, account: Account, admin: Client, reader: Client
 ) -> None:
     _replicated(world.utility_server)
     _replicated(world.sandbox, ago=timedelta(hours=2))
@@ -178,7 +178,30 @@ def test_a_failed_latest_replication_is_a_risk(
     text = _text(reader, account)
     assert "The latest replication of 1 resource failed" in text
     assert "meridian-sandbox: The container is full." in text
+    replicate = reverse("disaster_recovery:backup_replicate", args=[account.pk, failed.pk])
+    assert f'data-hx-get="{replicate}"' in _text(admin, account)
+    assert replicate not in text
     assert _word(reader, account) == "At risk"
+
+
+def test_volumes_without_replica_are_replicated_at_once(
+    world: World, account: Account, admin: Client, reader: Client
+) -> None:
+    _replicated(world.sandbox)
+    _replicated(world.utility_server)
+    drives = [
+        ResourceFactory(account=account, kind="personal_drive", user_name=name, name=f"PD-{name}")
+        for name in ("a", "b", "c")
+    ]
+    for drive in drives[:2]:
+        BackupFactory(resource=drive)
+    dialog = reverse("disaster_recovery:volumes_replicate", args=[account.pk])
+    query = f"volume={drives[0].pk}&volume={drives[1].pk}"
+    text = _text(admin, account)
+    assert f'href="{dialog}?{query.replace("&", "&amp;")}"' in text
+    assert "Replicate 2 volumes" in text
+    assert "Replicate 2 backups?" in admin.get(f"{dialog}?{query}", headers=HTMX).text
+    assert dialog not in _text(reader, account)
 
 
 def test_a_lost_primary_site_says_what_can_be_restored(
@@ -200,7 +223,8 @@ def test_each_kind_has_its_own_numbers(world: World, account: Account, reader: C
         )
         _replicated(drive, ago=timedelta(hours=3))
     BackupFactory(resource=drive)
-    ResourceFactory(account=account, kind=Resource.Kind.PERSISTENT_DESKTOP, user_name="")
+    nobodys = ResourceFactory(account=account, kind=Resource.Kind.PERSISTENT_DESKTOP, user_name="")
+    _replicated(nobodys)
     standing = reader.get(_address(account)).context["standing"]
     kinds = {kind.kind: kind for kind in standing.kinds}
     assert list(kinds) == list(Resource.Kind.values)
@@ -211,6 +235,7 @@ def test_each_kind_has_its_own_numbers(world: World, account: Account, reader: C
     # Nobody's desktop is not protected (R007).
     assert kinds["persistent_desktop"].count == 0
     assert (standing.replicated, standing.count) == (4, 5)
+    assert (standing.figures.with_replica, standing.figures.resources) == (4, 5)
 
 
 def test_replications_under_way_are_counted(world: World, account: Account, reader: Client) -> None:
