@@ -341,8 +341,11 @@ def failures_of(account: Account, count: int) -> dict[Resource, str]:
 
 
 def fingerprint(account: Account) -> str:
-    """Changes whenever a replication begins or ends; one query of an index."""
-    replicas = Replica.objects.filter(account=account)
-    moving = replicas.filter(status=Replica.Status.IN_PROGRESS).count()
-    ended = replicas.aggregate(n=Max("completed_at"))
-    return f"{moving}-{ended['n']:%Y%m%d%H%M%S%f}" if ended["n"] else f"{moving}-0"
+    """Changes whenever a replication begins or ends; each query reads one entry of an index."""
+    status, replicas = Replica.Status, Replica.objects.filter(account=account)
+    marks = [str(replicas.filter(status=status.IN_PROGRESS).count())]
+    for ended in (status.DONE, status.FAILED):
+        times = replicas.filter(status=ended).order_by("-completed_at")
+        newest = times.values_list("completed_at", flat=True).first()
+        marks.append(f"{newest:%Y%m%d%H%M%S%f}" if newest else "0")
+    return "-".join(marks)

@@ -16,10 +16,11 @@ from django.utils import timezone
 from backups.models import Backup, Replica, note_replication
 from disaster_recovery.days import days_by_kind, days_of
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
+from disaster_recovery.standing import fingerprint
 from portal.models import Account, Resource, User
 from tests.factories import BackupFactory, CloudAccountFactory, ResourceFactory, TaskFactory
 from tests.people import World
-from tests.reporting.pages import HTMX
+from tests.reporting.pages import HTMX, plan_of
 
 SignIn = Callable[[User], Client]
 Status = Replica.Status
@@ -346,3 +347,12 @@ def test_the_page_is_read_anew_when_a_replication_has_moved(
     assert (
         "every 2s" not in reader.get(live, {"part": f"recovery_standing:{mark}"}, headers=HTMX).text
     )
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by how many rows there are")
+def test_polling_reads_an_index_alone(account: Account) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        fingerprint(account)
+    plans = [line for query in asked.captured_queries for line in plan_of(query["sql"])]
+    assert len(plans) == 3
+    assert all("COVERING INDEX replica_of_account (account_id=? AND status=?)" in p for p in plans)
