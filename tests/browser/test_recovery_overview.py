@@ -104,9 +104,14 @@ def test_the_page_follows_a_replication(browser_tab: Browser, resource: Resource
     replica = _replica(BackupFactory(resource=resource), Replica.Status.IN_PROGRESS)
     browser_tab.open(f"/accounts/{resource.account_id}/disaster-recovery/")
     expect(page.get_by_text("1 replication is under way.")).to_be_visible()
+    page.get_by_text("Each day as a table").click()
+    page.get_by_role("link", name=resource.name, exact=True).focus()
     replica.completed_at, replica.status = timezone.now(), Replica.Status.DONE
     replica.save()
     note_replication(replica.backup, Replica.Status.DONE)
     # Drawn anew five seconds after it was drawn last, at the earliest.
     expect(page.get_by_text("1 replication is under way.")).to_have_count(0, timeout=20_000)
+    # Who reads or is on the way through it by keyboard is where they were.
+    expect(page.get_by_role("columnheader", name="Made")).to_be_visible()
+    expect(page.get_by_role("link", name=resource.name, exact=True)).to_be_focused()
     browser_tab.assert_sound()

@@ -115,7 +115,7 @@ def test_an_account_with_recovery_off_is_not_ready_and_says_who_can_mend_it(
     for text in (mine, theirs):
         assert '<h2 id="recovery-word">Not ready</h2>' in text
         assert "Disaster recovery is off" in text
-    assert f'data-size="sm" href="{settings}"' in mine
+    assert f'id="mend-1-1" href="{settings}"' in mine
     assert settings not in theirs
     assert "Organization Administrator can enable it" in theirs
 
