@@ -29,7 +29,15 @@ def removals_of(replicas: Iterable[Replica]) -> list[dict[str, str]]:
 def mark_of(job: Job) -> Mark:
     """The mark on what the task makes at a cloud."""
     args = job.args
-    return Mark(args["account"], args["resource"], args["backup"], job.token, args["type"])
+    return Mark(
+        args["account"],
+        args["resource"],
+        args["backup"],
+        job.token,
+        args["type"],
+        # Tasks from before a release that marks this have none.
+        args.get("server", ""),
+    )
 
 
 # Removing

@@ -52,6 +52,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
         origin=origin,
         requested_by=actor.user,
         args={
+            "server": resource.external_id,
             "account": str(account.pk),
             "resource": str(resource.pk),
             "backup": str(backup.pk),

@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 class CloudError(Exception):
@@ -198,7 +198,8 @@ class Clone:
 class Mark:
     """Our mark on everything we make: strays are found by it, a lost catalogue is rebuilt.
 
-    ``text()`` is one machine-readable line; values must hold no spaces.
+    ``text()`` is one machine-readable line; values must hold no spaces. ``source`` is the id
+    of the machine or volume itself: by it a rebuilt catalogue finds whose a copy is.
     """
 
     account: str
@@ -206,13 +207,44 @@ class Mark:
     backup: str
     task: str
     type: str = ""
+    source: str = ""
 
     def text(self) -> str:
-        """Return ``standby:v1 account=… resource=… backup=… task=… type=…``."""
+        """Return ``standby:v1 account=… resource=… backup=… task=… type=… source=…``."""
         return (
             f"standby:v1 account={self.account} resource={self.resource} "
-            f"backup={self.backup} task={self.task} type={self.type}"
+            f"backup={self.backup} task={self.task} type={self.type} source={self.source}"
         )
+
+    @classmethod
+    def read(cls, line: str) -> Mark:
+        """Read such a line; what it lacks is ""."""
+        said = dict(part.partition("=")[::2] for part in line.split()[1:])
+        names = ("account", "resource", "backup", "task", "type", "source")
+        return cls(**{name: said.get(name, "") for name in names})
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One thing at a site that we made, as it is found there. ``role`` is one of the three.
+
+    ``id`` is what the verbs of its role take. ``other_ids`` name it too, in records of ours.
+    ``created_at`` is seconds since 1970, 0 where the cloud does not say.
+    """
+
+    id: str
+    name: str
+    role: str
+    mark: Mark
+    size_bytes: int = 0
+    created_at: float = 0
+    other_ids: tuple[str, ...] = ()
+
+    # A backup or a replica, by the site it is at; what a restore set aside; what is to be gone
+    # when its task has ended.
+    COPY: ClassVar[str] = "copy"
+    UNDO: ClassVar[str] = "undo"
+    PASSING: ClassVar[str] = "passing"
 
 
 @dataclass(frozen=True)
@@ -344,6 +376,16 @@ class TransferCloud(Protocol):
         """Say what this cluster, or this region, is like. Many calls; not for every day's work."""
 
 
+class CatalogueCloud(Protocol):
+    """What a cloud does to compare our records with what there is."""
+
+    def marked(self, site: str = "") -> Sequence[Marked]:
+        """List everything of ours at this cluster, or in this region; of whatever account."""
+
+    def ensure_removed(self, thing: Marked) -> Operation | None:
+        """Remove one of these, whatever it is; only what carries our mark. None: it is gone."""
+
+
 class VolumeCloud(Protocol):
     """What a cloud does for volumes, and for desktops: servers that are copied as they run.
 
@@ -428,7 +470,7 @@ class VolumeCloud(Protocol):
         """Drop what `ensure_desktop_undo` kept. None: it is gone."""
 
 
-class Cloud(VolumeCloud, TransferCloud, Protocol):
+class Cloud(VolumeCloud, TransferCloud, CatalogueCloud, Protocol):
     """One connected cloud account. Instances are shared by the threads of a runner.
 
     Every method may raise `CloudBusy`, `CloudUnreachable` or `CloudRefused`.

@@ -64,6 +64,10 @@ class Domains:
         found = self.find(name) if name else None
         return found if found is not None and found.holds(uuid) else None
 
+    def all(self) -> list[Domain]:
+        """GET every domain of the cluster."""
+        return [domain_wire.domain(item) for item in wire.entities(self._http.get(ROOT).body)]
+
     def look(self, name: str) -> tuple[list[Pending], list[DrSnapshot]] | None:
         """Return what a domain is about to take, then what it has taken; None without one."""
         try:

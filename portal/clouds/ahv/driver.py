@@ -16,6 +16,7 @@ from portal.clouds.ahv.desktops import Desktops
 from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.http import PrismSession
 from portal.clouds.ahv.links import site_facts
+from portal.clouds.ahv.marked import Catalogue
 from portal.clouds.ahv.operations import GUEST_OFF, Operations
 from portal.clouds.ahv.transfers import Receiving, Sending
 from portal.clouds.api import (
@@ -26,6 +27,7 @@ from portal.clouds.api import (
     Identity,
     Inventory,
     Mark,
+    Marked,
     Operation,
     PowerState,
     Progress,
@@ -62,6 +64,7 @@ class AhvCloud:
         self._receiving = Receiving(self._cluster, self._domains, arrivals)
         self._volumes = volumes.Volumes(self._cluster, self._domains)
         self._desktops = Desktops(self._cluster, self._domains)
+        self._catalogue = Catalogue(self._cluster, self._domains)
 
     def identify(self) -> Identity:
         """GET /cluster. Tries the password even if it was refused a moment ago."""
@@ -244,6 +247,13 @@ class AhvCloud:
         self, token: str, mark: Mark, copy_id: str = "", sent_id: str = ""
     ) -> Operation | None:
         return self._receiving.ensure_not_received(token, mark, copy_id, sent_id)
+
+    def marked(self, site: str = "") -> Sequence[Marked]:
+        """One cluster is one site, so ``site`` says nothing."""
+        return self._catalogue.marked()
+
+    def ensure_removed(self, thing: Marked) -> Operation | None:
+        return self._catalogue.ensure_removed(thing)
 
     def site_facts(self, site: str = "") -> SiteFacts:
         """One cluster is one site, so ``site`` says nothing."""

@@ -22,7 +22,7 @@ from portal.clouds.ahv.arrivals import APPEARED, MACHINE, Arrivals, arrival_id
 from portal.clouds.ahv.backups import EXPIRED, Order, Thing, own_domain
 from portal.clouds.ahv.cluster import AGAIN, Cluster, busy_with
 from portal.clouds.ahv.departures import SENT, UNDER_WAY, UNTOLD, Departures, sending
-from portal.clouds.ahv.domain_wire import SCHEDULED, DrSnapshot, Held
+from portal.clouds.ahv.domain_wire import OUR_LINE, SCHEDULED, DrSnapshot, Held, plain
 from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Vm
 from portal.clouds.api import (
@@ -35,6 +35,9 @@ from portal.clouds.api import (
     SignInRefused,
     Target,
 )
+
+# Below the mark of a received machine: the snapshot it was made of.
+SENT_LINE = f"{OUR_LINE}sent "
 
 
 def _hash(token: str) -> str:
@@ -147,7 +150,7 @@ class Sending:
         tasks = self.cluster.running_tasks()
         for thing in self._beside(token):
             busy = busy_with(tasks, thing.uuid)
-            busy = busy or _remove_domain(self.domains, own_domain(thing.uuid))
+            busy = busy or remove_domain(self.domains, own_domain(thing.uuid))
             return busy or self._delete(thing)
         return None
 
@@ -183,7 +186,7 @@ class Sending:
         if not copy_id:
             return self.ensure_tidied(token)
         if not is_snapshot(copy_id):
-            waiting = _remove_domain(self.domains, own_domain(copy_id))
+            waiting = remove_domain(self.domains, own_domain(copy_id))
             return waiting or self.ensure_tidied(token)
         domain, number = backups.split(copy_id)
         if self.domains.find(domain) is not None:
@@ -206,7 +209,7 @@ def _abort(domains: Domains, name: str, snapshots: set[str]) -> None:
                 continue  # it has ended meanwhile
 
 
-def _remove_domain(domains: Domains, name: str) -> Operation | None:
+def remove_domain(domains: Domains, name: str) -> Operation | None:
     """Delete a domain with all of its snapshots, in the order of 6.8. None: it is gone."""
     domain = domains.find(name)
     if domain is None:
@@ -337,8 +340,8 @@ class Receiving:
                     f"{len(vm.disks)} disks of {files}.",
                     advice="Look at the storage of the cluster, then try again.",
                 )
-        theirs = [line for line in vm.description.split("\n") if not line.startswith(MARKED)]
-        text = "\n".join([mark.text(), *theirs]).strip()
+        theirs = plain(vm.description)
+        text = "\n".join([mark.text(), f"{SENT_LINE}{sent_id}", theirs]).strip()
         return self.cluster.rename_vm(vm.uuid, received_name(token), text)
 
     def find_received(self, copy_id: str) -> Copy:

@@ -13,6 +13,7 @@ from portal.clouds.api import (
     Identity,
     Inventory,
     Mark,
+    Marked,
     NotFound,
     Operation,
     Progress,
@@ -27,6 +28,7 @@ from portal.clouds.azure import rights, wire
 from portal.clouds.azure.copies import Copies
 from portal.clouds.azure.disks import Disks
 from portal.clouds.azure.facts import site_facts
+from portal.clouds.azure.marked import Catalogue
 from portal.clouds.azure.operations import Operations
 from portal.clouds.azure.publishing import Publishing
 from portal.clouds.azure.restore import Restore
@@ -63,6 +65,7 @@ class AzureCloud:
         self._sysprep = Sysprep(self._session, self._operations, self._servers, disks)
         self._sizes = Sizes(self._session, monotonic)
         self._transfers = Transfers(self._operations, self._copies, disks)
+        self._catalogue = Catalogue(self._copies, disks)
 
     def identify(self) -> Identity:
         """GET the subscription, then compare what the role allows with what backups need."""
@@ -241,6 +244,12 @@ class AzureCloud:
         self, token: str, mark: Mark, copy_id: str = "", sent_id: str = ""
     ) -> Operation | None:
         return self._transfers.ensure_not_received(token, copy_id or sent_id)
+
+    def marked(self, site: str = "") -> Sequence[Marked]:
+        return self._catalogue.marked(site)
+
+    def ensure_removed(self, thing: Marked) -> Operation | None:
+        return self._catalogue.ensure_removed(thing)
 
     def site_facts(self, site: str = "") -> SiteFacts:
         return site_facts(self._session, self._sizes, self.identify(), site)

@@ -17,8 +17,10 @@ CLONE_TAG, SOURCE_TAG, SYSPREP_TAG = "standby-clone", "standby-source", "standby
 OUR_VERSION = "v1"
 OUR_PREFIX = "standby-"
 MARKED = ("account", "resource", "backup", "task", "type")
+# Of what a copy is: type, group and name; a tag has no room for the whole id.
+OF_TAG = f"{OUR_PREFIX}of"
 OUR_TAGS = {
-    OUR_TAG, TOKEN_TAG, UNDO_TAG, CLONE_TAG, SOURCE_TAG, SYSPREP_TAG,
+    OUR_TAG, TOKEN_TAG, UNDO_TAG, CLONE_TAG, SOURCE_TAG, SYSPREP_TAG, OF_TAG,
     *(f"{OUR_PREFIX}{part}" for part in MARKED),
 }  # fmt: skip
 # The desktop platform's tags: what a machine or a disk is, and whose.
@@ -243,7 +245,28 @@ def mark_tags(mark: Mark, token: str) -> dict[str, str]:
         OUR_TAG: OUR_VERSION,
         TOKEN_TAG: token,
         **{f"{OUR_PREFIX}{part}": getattr(mark, part) for part in MARKED},
+        **_of(mark.source),
     }
+
+
+def _of(source: str) -> dict[str, str]:
+    if not source:
+        return {}
+    group, name = group_and_name(source)
+    return {OF_TAG: f"{kind_of(source)}/{group}/{name}".lower()}
+
+
+def read_mark(item: Json) -> Mark:
+    """Read our tags back; what is not told is ""."""
+    given = tags(item)
+    told = {part: given.get(f"{OUR_PREFIX}{part}", "") for part in MARKED}
+    kind, _, place = given.get(OF_TAG, "").partition("/")
+    source = ""
+    if place:
+        group, _, name = place.partition("/")
+        parts = id_of(item).split("/")
+        source = "/".join([*parts[:4], group, *parts[5:7], kind, name])
+    return Mark(**told, source=source)
 
 
 def without_ours(given: Mapping[str, str]) -> dict[str, str]:
