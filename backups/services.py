@@ -262,6 +262,12 @@ def restore_backup(
     replica = usable_replica(backup) if from_replica else None
     if from_replica and replica is None:
         raise Refused(f"“{backup}” has no complete replica.", field="from_replica")
+    if not from_replica and backup.missing_since:
+        raise Refused(
+            f"The local copy of “{backup}” is no longer at {backup.site}. Tick “Force restore "
+            "from replica” to use the copy at the secondary site.",
+            field="from_replica",
+        )
     args = {"copy": backup.external_id, "may_power_off": may_power_off}
     # What comes back of a desktop is a machine, so it is put in place as a server's copy is.
     as_volume = resource.is_volume and not (replica and resource.is_desktop)

@@ -15,5 +15,7 @@ class DisasterRecoveryConfig(AppConfig):
             daily,
             disabling,
             live,
+            reconciliation,
             replication,
+            settling,
         )

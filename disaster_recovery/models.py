@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from portal.models import Account, User
+from backups.models import Backup
+from portal.models import Account, CloudAccount, Task, User
 
 
 class RecoverySettings(models.Model):
@@ -87,3 +90,75 @@ class ReadinessCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title}: {self.get_state_display()}"
+
+
+class DiscrepancyQuerySet(models.QuerySet["Discrepancy"]):
+    def visible_to(self, user: User) -> DiscrepancyQuerySet:
+        """Those of accounts the user may see."""
+        return self.filter(account__in=Account.objects.visible_to(user))
+
+    def open(self) -> DiscrepancyQuerySet:
+        """Those somebody should decide."""
+        return self.filter(state=Discrepancy.State.OPEN)
+
+
+class Discrepancy(models.Model):
+    """What our records and a site do not agree about, until it is settled."""
+
+    class Kind(models.TextChoices):
+        MISSING_BACKUP = "missing_backup", "Backup missing at the cloud"
+        MISSING_REPLICA = "missing_replica", "Replica missing at the cloud"
+        COPY = "copy", "Unknown backup"
+        REPLICA = "replica", "Unknown replica"
+        LEFT_OVER = "left_over", "Left over"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        IGNORED = "ignored", "Ignored"
+        ADOPTED = "adopted", "Adopted"
+        DELETED = "deleted", "Deleted"
+        GONE = "gone", "Gone by itself"
+
+    UNKNOWN = (Kind.COPY, Kind.REPLICA, Kind.LEFT_OVER)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, models.CASCADE, related_name="discrepancies")
+    cloud_account = models.ForeignKey(CloudAccount, models.CASCADE, related_name="+")
+    site = models.CharField(max_length=100, blank=True)
+    is_secondary = models.BooleanField(default=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    external_id = models.CharField(max_length=500)
+    name = models.CharField(max_length=255)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    made_at = models.DateTimeField(null=True)
+    # The thing as it was found (`portal.clouds.api.Marked`), to be removed or adopted.
+    found = models.JSONField(default=dict)
+    backup = models.ForeignKey(Backup, models.CASCADE, null=True, related_name="+")
+    task = models.ForeignKey(Task, models.SET_NULL, null=True, related_name="+")
+    found_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    objects = DiscrepancyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "discrepancies"
+        ordering = ("kind", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["account", "kind", "external_id"], name="discrepancy_is_there_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is at the site and not in our records, and not the other way round."""
+        return self.kind in self.UNKNOWN
+
+    @property
+    def may_adopt(self) -> bool:
+        """Whether records can be made of it: its resource is known."""
+        return self.kind in (self.Kind.COPY, self.Kind.REPLICA) and bool(self.found.get("resource"))

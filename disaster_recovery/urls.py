@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from disaster_recovery import page_views, replica_views, views
+from disaster_recovery import page_views, reconciliation_views, replica_views, views
 
 app_name = "disaster_recovery"
 SETTINGS = "accounts/<uuid:account>/settings/disaster-recovery/"
+RECONCILIATION = f"{SETTINGS}reconciliation/"
 urlpatterns = [
     path(
         "accounts/<uuid:account>/disaster-recovery/",
@@ -16,6 +17,17 @@ urlpatterns = [
     ),
     path(SETTINGS, views.recovery_settings, name="recovery_settings"),
     path(f"{SETTINGS}check/", views.recovery_check, name="recovery_check"),
+    path(RECONCILIATION, reconciliation_views.reconciliation, name="reconciliation"),
+    path(
+        f"{RECONCILIATION}start/",
+        reconciliation_views.reconciliation_start,
+        name="reconciliation_start",
+    ),
+    path(
+        f"{RECONCILIATION}<uuid:discrepancy>/<slug:verb>/",
+        reconciliation_views.discrepancy_settle,
+        name="discrepancy_settle",
+    ),
     path(f"{SETTINGS}disable/", views.recovery_disable, name="recovery_disable"),
     path(
         "accounts/<uuid:account>/backups/<uuid:backup>/replicate/",

@@ -16,6 +16,7 @@ from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 
+from disaster_recovery.models import Discrepancy
 from portal.access import Permission, permissions
 from portal.models import (
     CloudAccount,
@@ -101,6 +102,14 @@ def things(world: World) -> Things:
             "reporting:cloud_account_task:task": of_cloud.pk,
             "reporting:cloud_account_task_cancel:task": of_cloud.pk,
             "notification": NotificationFactory(account=world.account).pk,
+            "discrepancy": Discrepancy.objects.create(
+                account=world.account,
+                cloud_account=world.cloud_account,
+                kind="copy",
+                external_id="stray",
+                name="A stray",
+            ).pk,
+            "verb": "ignore",
             "instance_type": InstanceType.objects.create(
                 cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192
             ).pk,

@@ -80,7 +80,7 @@ class Backup(models.Model):
 
     FOLLOWS: dict[str, frozenset[str]] = {
         Status.CREATING: frozenset({Status.READY, Status.FAILED, Status.CANCELED}),
-        Status.READY: frozenset({Status.DELETING}),
+        Status.READY: frozenset({Status.DELETING, Status.FAILED}),
         Status.FAILED: frozenset({Status.DELETING}),
         Status.MISSED: frozenset({Status.DELETED}),
         Status.CANCELED: frozenset(),
@@ -111,6 +111,8 @@ class Backup(models.Model):
     size_bytes = models.PositiveBigIntegerField(null=True)
     site = models.CharField(max_length=100, blank=True)
     external_id = models.CharField(max_length=500, blank=True)
+    # Since when its copy is known to be gone at the primary site; a replica may be there.
+    missing_since = models.DateTimeField(null=True, editable=False)
     is_crash_consistent = models.BooleanField(
         default=False, help_text="Made while the server ran: its disk is as after a power cut."
     )

@@ -1,0 +1,257 @@
+"""Records against sites: what is gone, what is unknown, and a catalogue made anew from marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db.models import F
+from django.test import Client
+from django.urls import reverse
+
+from backups import services
+from backups.models import Backup, Replica
+from disaster_recovery import reconciliation, settling
+from disaster_recovery.models import Discrepancy
+from portal.audit import SYSTEM
+from portal.engine import clock
+from portal.lab import Lab, LabServer
+from portal.models import (
+    AuditEntry,
+    Infrastructure,
+    Notification,
+    Role,
+    RoleGrant,
+    Task,
+    User,
+)
+from portal.refusals import Refused
+from tests.recovery_scene import (
+    PRIMARY_CLUSTER,
+    SECONDARY_CLUSTER,
+    SERVER,
+    RecoveryScene,
+    build_recovery,
+)
+from tests.volume_scene import DESKTOP, PROFILE
+
+pytestmark = pytest.mark.django_db
+AHV, AZURE = Infrastructure.AHV, Infrastructure.AZURE
+State, Kind = Discrepancy.State, Discrepancy.Kind
+
+
+@pytest.fixture(
+    params=[(cloud, what) for cloud in (AHV, AZURE) for what in (SERVER, DESKTOP, PROFILE)],
+    ids=lambda each: "-".join(each),
+)
+def scene(request: pytest.FixtureRequest, lab: Lab, lab_server: LabServer) -> RecoveryScene:
+    kind, what = request.param
+    return build_recovery(lab_server, lab, kind=kind, what=what)
+
+
+@pytest.fixture
+def person(scene: RecoveryScene, sign_in: Callable[[User], Client]) -> Client:
+    user = User.objects.create_user("ada@example.test", "a-long-enough-password")
+    customer = scene.account.organization.customer
+    RoleGrant.objects.create(user=user, role=Role.CUSTOMER_ADMINISTRATOR, customer=customer)
+    return sign_in(user)
+
+
+def _compare(scene: RecoveryScene) -> Task:
+    """Two hours later, when nothing is young any more."""
+    scene.scene.clock.advance(7200)
+    with clock.using(scene.scene.clock):
+        task = reconciliation.reconcile(SYSTEM, scene.account)
+    task = scene.drive(scene.scene.allow_time(task))
+    assert task.state == Task.State.DONE, f"{task.error} {task.error_detail}"
+    return task
+
+
+def _drop(scene: RecoveryScene, copy_id: str, *, at_secondary: bool = False) -> None:
+    """What a stranger deletes at the cloud."""
+    if not scene.is_ahv:
+        del scene.lab.azure.snapshots[copy_id]
+        return
+    cluster = scene.lab.clusters[SECONDARY_CLUSTER if at_secondary else PRIMARY_CLUSTER]
+    domain, _, number = copy_id.partition("/")
+    if number:
+        del cluster.protection_domains[domain].snapshots[number]
+    else:
+        del cluster.vms[copy_id]
+
+
+def _forget_everything() -> None:
+    """The database is lost, but for what people make anew: accounts, inventory, assignments."""
+    Replica.objects.all().delete()
+    Notification.objects.all().delete()
+    Backup.objects.all().delete()
+    Discrepancy.objects.all().delete()
+    Task.objects.all().delete()
+
+
+def test_records_and_sites_agree_after_ordinary_work(scene: RecoveryScene) -> None:
+    scene.backup()
+    scene.delete(scene.backup("Another"))
+    task = _compare(scene)
+    assert not Discrepancy.objects.exists(), list(Discrepancy.objects.values("name", "kind"))
+    assert not Notification.objects.filter(task=task).exists()
+
+
+def test_a_backup_that_was_removed_at_its_site_can_only_come_from_its_replica(
+    scene: RecoveryScene, person: Client
+) -> None:
+    backup = scene.backup()
+    _drop(scene, backup.external_id)
+    told = Notification.objects.get(task=_compare(scene))
+    assert "Reconciliation found" in told.title
+    # What a server's copy was sent by is left over without it.
+    found = Discrepancy.objects.exclude(kind=Kind.LEFT_OVER).get()
+    assert (found.kind, found.backup, found.is_unknown) == (Kind.MISSING_BACKUP, backup, False)
+    backup.refresh_from_db()
+    assert backup.missing_since is not None
+    with pytest.raises(Refused, match="Force restore from replica") as refused:
+        services.restore_backup(SYSTEM, Backup.objects.get(pk=backup.pk))
+    assert refused.value.field == "from_replica"
+    app = "volumes:volume_backup_restore" if scene.resource.is_volume else "backups:backup_restore"
+    page = person.get(reverse(app, args=[scene.account.pk, backup.pk])).text
+    assert "The local copy is no longer at" in page
+    scene.write("changed")
+    assert scene.restore(backup, from_replica=True).state == Task.State.DONE
+    assert scene.content == "original"
+
+
+def test_what_is_gone_at_both_sites_is_not_shown_as_good(scene: RecoveryScene) -> None:
+    backup = scene.backup()
+    _drop(scene, scene.replica_of(backup).external_id, at_secondary=True)
+    _compare(scene)
+    backup.refresh_from_db()
+    assert (backup.is_ready, backup.replication_status) == (True, "failed")
+    _drop(scene, backup.external_id)
+    _compare(scene)
+    backup.refresh_from_db()
+    assert (backup.status, backup.resource.last_good_id) == (Backup.Status.FAILED, None)
+    assert "removed there, and no replica is left" in backup.error
+
+
+def test_the_catalogue_comes_back_from_the_secondary_alone(
+    scene: RecoveryScene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup = scene.backup()
+    local, replica = backup.external_id, scene.replica_of(backup).external_id
+    _forget_everything()
+    # Ids of ours are new ones too: only what stands at the cloud tells whose a copy is.
+    _drop(scene, local)
+    scene.write("changed")
+    scene.scene.clock.advance(7200)
+    call_command("rebuild_catalogue", account=str(scene.account.pk))
+    assert "0 backups and 1 replicas recorded" in capsys.readouterr().out
+    made = Backup.objects.get()
+    assert (made.is_pinned, made.missing_since is not None) == (True, True)
+    assert scene.replica_of(made).external_id == replica
+    scene.scene.clock.time = max(scene.scene.clock.time, scene.lab.clock.now())
+    task = scene.restore(made, from_replica=True)
+    assert task.state == Task.State.DONE, f"{task.error} {task.error_detail}"
+    assert scene.content == "original"
+    call_command("rebuild_catalogue", account=str(scene.account.pk))
+    assert "0 backups and 0 replicas recorded" in capsys.readouterr().out
+
+
+def test_the_catalogue_comes_back_from_both_sites_and_deletes_all_of_it(
+    scene: RecoveryScene,
+) -> None:
+    before = scene.everything()
+    backup = scene.backup()
+    _forget_everything()
+    scene.scene.clock.advance(7200)
+    call_command("rebuild_catalogue", account=str(scene.account.pk))
+    made = Backup.objects.get()
+    assert (made.external_id, made.missing_since) == (backup.external_id, None)
+    assert made.replicas.there().count() == 1
+    scene.write("changed")
+    assert scene.restore(made, from_replica=False).state == Task.State.DONE
+    assert scene.content == "original"
+    if scene.resource.kind != PROFILE:
+        ended = scene.delete(made)
+        assert ended.state == Task.State.DONE, ended.error
+        assert scene.everything() == before
+
+
+def test_a_stray_is_shown_and_removed_by_choice(scene: RecoveryScene, person: Client) -> None:
+    backup = scene.backup()
+    replica = scene.replica_of(backup)
+    Replica.objects.all().delete()
+    note = Backup.objects.filter(pk=backup.pk)
+    note.update(replication_status="")
+    _compare(scene)
+    found = Discrepancy.objects.get(external_id=replica.external_id)
+    assert found.kind == Kind.REPLICA
+    page = reverse("disaster_recovery:reconciliation", args=[scene.account.pk])
+    assert found.name in person.get(page).text
+    address = reverse(
+        "disaster_recovery:discrepancy_settle", args=[scene.account.pk, found.pk, "delete"]
+    )
+    assert "for good" in person.get(address).text
+    person.post(address)
+    task = Task.objects.get(kind=settling.KIND)
+    assert scene.drive(scene.scene.allow_time(task)).state == Task.State.DONE
+    scene.scene.site.advance(60)
+    if scene.is_ahv and "/" not in replica.external_id:
+        assert replica.external_id not in scene.lab.clusters[SECONDARY_CLUSTER].vms
+    elif not scene.is_ahv:
+        assert replica.external_id not in scene.lab.azure.snapshots
+    assert AuditEntry.objects.filter(action="recovery.remove_unknown").exists()
+    assert person.post(address).status_code == 422
+    _compare(scene)
+    assert not Discrepancy.objects.filter(pk=found.pk, state=State.OPEN).exists()
+
+
+def test_a_replica_without_a_record_is_adopted(scene: RecoveryScene, person: Client) -> None:
+    backup = scene.backup()
+    replica = scene.replica_of(backup)
+    Replica.objects.all().delete()
+    _compare(scene)
+    found = Discrepancy.objects.get(external_id=replica.external_id)
+    address = reverse(
+        "disaster_recovery:discrepancy_settle", args=[scene.account.pk, found.pk, "adopt"]
+    )
+    person.post(address)
+    assert scene.replica_of(backup).external_id == replica.external_id
+    assert Backup.objects.count() == 1
+
+
+def test_what_is_ignored_stays_ignored(scene: RecoveryScene, person: Client) -> None:
+    scene.backup()
+    Replica.objects.all().delete()
+    _compare(scene)
+    for found in Discrepancy.objects.open():
+        settling.ignore(SYSTEM, found)
+    task = _compare(scene)
+    assert not Discrepancy.objects.open().exists()
+    assert not Notification.objects.filter(task=task).exists()
+    page = reverse("disaster_recovery:reconciliation", args=[scene.account.pk])
+    assert "Records and sites agree" in person.get(page).text
+    assert "Ignored" in person.get(page, {"show": "ignored"}).text
+
+
+def test_what_belongs_to_another_account_is_not_shown(lab: Lab, lab_server: LabServer) -> None:
+    scene = build_recovery(lab_server, lab, kind=AZURE, what=SERVER)
+    other = build_recovery(lab_server, lab, kind=AZURE, what=SERVER)
+    other.backup()
+    _compare(scene)
+    assert not Discrepancy.objects.exists()
+
+
+def test_it_runs_daily_and_not_twice(lab: Lab, lab_server: LabServer) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER)
+    scene.backup()
+    with clock.using(scene.scene.clock):
+        reconciliation.reconcile_daily()
+        reconciliation.reconcile_daily()
+        assert Task.objects.filter(kind=reconciliation.KIND).count() == 1
+        scene.drive(scene.scene.allow_time(Task.objects.get(kind=reconciliation.KIND)))
+        scene.scene.clock.advance(86400)
+        Task.objects.update(created_at=F("created_at") - timedelta(days=1))
+        reconciliation.reconcile_daily()
+    assert Task.objects.filter(kind=reconciliation.KIND).count() == 2
