@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.db.models import ManyToOneRel
 
 from backups.models import Backup, Replica, note_latest, note_replication
 from disaster_recovery.models import Discrepancy
@@ -16,7 +17,7 @@ from portal.audit import Actor, record
 from portal.clouds.api import Mark, Operation
 from portal.engine import clock
 from portal.engine.workflow import Job, Step, Workflow
-from portal.models import Notification, Resource, Task
+from portal.models import Account, Notification, Resource, Task
 from portal.notify import tell
 from portal.refusals import Refused
 from portal.uuids import as_uuid
@@ -199,3 +200,35 @@ def _ended_task(row: Discrepancy, resource: Resource, pk: UUID, kind: str) -> Ta
         acknowledged_at=clock.now(),
         **given,
     )
+
+
+@transaction.atomic
+def take_over_ids(account: Account) -> int:
+    """Give resources the ids that the marks name for their machines; return to how many.
+
+    What protects a desktop or volume for good is called after that id at its cluster (AHV). With
+    another one the next backup would find it protected by a stranger.
+    """
+    rows = Discrepancy.objects.filter(account=account, state=State.OPEN)
+    changed = 0
+    for row in rows.filter(kind__in=(Kind.COPY, Kind.REPLICA)).order_by("found_at"):
+        present = as_uuid(row.found.get("resource", ""))
+        former = as_uuid(Mark(**row.found["mark"]).resource)
+        if present is None or former is None or former == present:
+            continue
+        if Resource.objects.filter(pk=present).exists():
+            if Resource.objects.filter(pk=former).exists():
+                continue
+            _rename(present, former)
+            changed += 1
+        Discrepancy.objects.filter(pk=row.pk).update(found=row.found | {"resource": str(former)})
+    return changed
+
+
+def _rename(present: UUID, former: UUID) -> None:
+    """Change a resource's key, and every row that names it."""
+    Resource.objects.filter(pk=present).update(id=former)
+    for each in Resource._meta.get_fields(include_hidden=True):
+        if isinstance(each, ManyToOneRel):
+            rows = each.related_model._base_manager.filter(**{each.field.attname: present})
+            rows.update(**{each.field.attname: former})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
@@ -22,6 +23,7 @@ from portal.models import (
     AuditEntry,
     Infrastructure,
     Notification,
+    Resource,
     Role,
     RoleGrant,
     Task,
@@ -91,6 +93,24 @@ def _forget_everything() -> None:
     Task.objects.all().delete()
 
 
+def _with_new_ids(scene: RecoveryScene) -> UUID:
+    """Account and resources are made anew, as the inventory or a person makes them."""
+    account, former = scene.account, scene.resource.pk
+    old = account.pk
+    account.pk, account.name = uuid4(), "Made anew"
+    account.save(force_insert=True)
+    for resource in Resource.objects.filter(account=old):
+        before = resource.pk
+        resource.words.all().delete()
+        Resource.objects.filter(pk=before).delete()
+        resource.pk, resource.account = uuid4(), account
+        resource.save(force_insert=True)
+        if before == former:
+            scene.base.resource = resource
+    type(account).objects.filter(pk=old).delete()
+    return former
+
+
 def test_records_and_sites_agree_after_ordinary_work(scene: RecoveryScene) -> None:
     scene.backup()
     scene.delete(scene.backup("Another"))
@@ -141,12 +161,15 @@ def test_the_catalogue_comes_back_from_the_secondary_alone(
     backup = scene.backup()
     local, replica = backup.external_id, scene.replica_of(backup).external_id
     _forget_everything()
-    # Ids of ours are new ones too: only what stands at the cloud tells whose a copy is.
+    former = _with_new_ids(scene)
     _drop(scene, local)
     scene.write("changed")
     scene.scene.clock.advance(7200)
     call_command("rebuild_catalogue", account=str(scene.account.pk))
-    assert "0 backups and 1 replicas recorded" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 backups and 1 replicas recorded" in said
+    assert "1 resources have their former ids again" in said
+    scene.base.resource = Resource.objects.get(pk=former)
     made = Backup.objects.get()
     assert (made.is_pinned, made.missing_since is not None) == (True, True)
     assert scene.replica_of(made).external_id == replica
@@ -156,6 +179,9 @@ def test_the_catalogue_comes_back_from_the_secondary_alone(
     assert scene.content == "original"
     call_command("rebuild_catalogue", account=str(scene.account.pk))
     assert "0 backups and 0 replicas recorded" in capsys.readouterr().out
+    # And work goes on: nothing at the cluster is called after an id that nobody knows.
+    again = scene.backup("After the rebuild")
+    assert again.replication_status == Replica.Status.DONE, again.error
 
 
 def test_the_catalogue_comes_back_from_both_sites_and_deletes_all_of_it(

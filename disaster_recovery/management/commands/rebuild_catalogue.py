@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from disaster_recovery.management.commands.reconcile import accounts_of, compare
 from disaster_recovery.models import Discrepancy
 from disaster_recovery.reconciliation import open_ones
-from disaster_recovery.settling import adopt
+from disaster_recovery.settling import adopt, take_over_ids
 from portal.audit import Actor
 from portal.refusals import Refused
 
@@ -29,6 +29,8 @@ class Command(BaseCommand):
         """Adopt all that belongs to a resource of the account; say what does not, and why."""
         (account,) = accounts_of(options["account"])
         compare(account, with_young=True)
+        if renamed := take_over_ids(account):
+            self.stdout.write(f"{account}: {renamed} resources have their former ids again.")
         actor = Actor(None, "Command line", "command line")
         adopted = {Discrepancy.Kind.COPY: 0, Discrepancy.Kind.REPLICA: 0}
         # Backups first: a replica joins the one it is of.
