@@ -42,6 +42,13 @@ def portion(cases: Sequence[Case], *, every: int) -> Sequence[Case]:
     return cases if _is_whole() else cases[::every]
 
 
+def share_of(everyday: int) -> int:
+    """Return of how many tests one is taken."""
+    if _is_whole():
+        return 1
+    return everyday * (1 if _is_first() else 4)
+
+
 def _is_first() -> bool:
     return "sqlite" in settings.DATABASES["default"]["ENGINE"]
 

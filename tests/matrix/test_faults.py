@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 MANY = 1000
 # Every how many calls a fault strikes, in the everyday run: each fault begins at another call.
-STRIDES = strides(ahv=3, azure=14)
+STRIDES = strides(ahv=5, azure=19)
 
 # name -> the fault's settings; each strikes one call.
 FAULTS: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from tests.matrix.test_crashes import MANY, Host, directory, host  # noqa: F401 
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
-STRIDES = strides(ahv=93, azure=87)
+STRIDES = strides(ahv=181, azure=167)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

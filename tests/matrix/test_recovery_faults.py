@@ -30,7 +30,7 @@ from tests.matrix.test_faults import (  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.django_db
 
-STRIDES = strides(ahv=61, azure=57)
+STRIDES = strides(ahv=97, azure=89)
 RecordProperty = Callable[[str, object], None]
 Place = tuple[str, str, str]
 # Of 13 faults every ninth: each is met, and most workflows at each place.

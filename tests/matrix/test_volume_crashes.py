@@ -23,7 +23,7 @@ from tests.volume_scene import DESKTOP, PROFILE, VolumeScene, build_volume
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
-STRIDES = strides(ahv=7, azure=13)
+STRIDES = strides(ahv=11, azure=19)
 Check = Callable[[], None]
 
 

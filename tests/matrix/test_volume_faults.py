@@ -31,7 +31,7 @@ from tests.volume_scene import DESKTOP, DRIVE, PROFILE, VolumeScene, build_volum
 
 pytestmark = pytest.mark.django_db
 
-STRIDES = strides(ahv=27, azure=37)
+STRIDES = strides(ahv=41, azure=53)
 Started = tuple[Task, Backup]
 RecordProperty = Callable[[str, object], None]
 
