@@ -26,6 +26,10 @@ from tests.postgres import NoServer, private_postgres
 INSTALL_SECONDS = 600
 # Between a driver and the lab there is no database; a test holds them to that.
 NO_DATABASE = ("tests/contract", "tests/lab", "tests/portal/clouds/ahv")
+# The demo is always on SQLite.
+ON_SQLITE = ("tests/processes/test_demo.py",)
+# A browser, a lab or a killed worker is waited for: two of them would leave two cores idle.
+WORKERS = "3"
 
 
 def main() -> int:
@@ -40,7 +44,7 @@ def main() -> int:
     try:
         with nullcontext(given) if given else private_postgres() as url:
             label = "the database of TEST_DATABASE_URL" if given else "a private PostgreSQL"
-            once = [f"--ignore={folder}" for folder in NO_DATABASE]
+            once = [f"--ignore={folder}" for folder in (*NO_DATABASE, *ON_SQLITE)]
             totals.append(run(label, url, ["-m", "not browser", *once]))
     except NoServer as reason:
         print(reason, file=sys.stderr)
@@ -66,7 +70,7 @@ def run(label: str, url: str | None, options: list[str]) -> tuple[int, str]:
             "pytest",
             "-q",
             "-n",
-            "2",
+            WORKERS,
             "--dist",
             "worksteal",
             f"--junit-xml={report}",

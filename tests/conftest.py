@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tests.shares import left_out
+
 pytest_plugins = ["tests.lab_fixtures", "tests.people"]
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -24,8 +26,15 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in a folder by the folder's name; skip browser tests without a browser."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take what the everyday run takes; mark what lies in a folder by the folder's name.
+
+    Browser tests are skipped without a browser.
+    """
+    if out := left_out(items):
+        config.hook.pytest_deselected(items=[each for each in items if each.nodeid in out])
+        items[:] = [each for each in items if each.nodeid not in out]
     skip = None if find_chromium() else pytest.mark.skip(reason=NO_CHROMIUM)
     for item in items:
         folders = item.path.parts

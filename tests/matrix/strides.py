@@ -27,37 +27,32 @@ LONG = {"publish": 48}
 
 def strides(**everyday: int) -> dict[str, int]:
     """Return by kind of cloud every how many calls something is tried."""
-    if _is_whole():
+    if is_whole():
         return dict.fromkeys(everyday, 1)
-    return {kind: stride * (1 if _is_first() else 4) for kind, stride in everyday.items()}
+    return {kind: stride * (1 if is_first() else 4) for kind, stride in everyday.items()}
 
 
 def stride_of(stride: int, workflow: str) -> int:
     """Return every how many calls it is tried with this workflow."""
-    return stride if _is_whole() else stride * LONG.get(workflow, 1)
+    return stride if is_whole() else stride * LONG.get(workflow, 1)
 
 
 def portion(cases: Sequence[Case], *, every: int) -> Sequence[Case]:
     """Return all cases, or every so many of them in the everyday run."""
-    return cases if _is_whole() else cases[::every]
+    return cases if is_whole() else cases[::every]
 
 
-def share_of(everyday: int) -> int:
-    """Return of how many tests one is taken."""
-    if _is_whole():
-        return 1
-    return everyday * (1 if _is_first() else 4)
-
-
-def _is_first() -> bool:
+def is_first() -> bool:
+    """Whether this is the database that the suite runs on first."""
     return "sqlite" in settings.DATABASES["default"]["ENGINE"]
 
 
-def _is_whole() -> bool:
+def is_whole() -> bool:
+    """Whether all of the matrix is wanted."""
     return os.environ.get("STANDBY_MATRIX") == "all"
 
 
 def of_each_kind(workflows: Iterable[str]) -> list[tuple[str, str]]:
     """Pair every kind of cloud with the workflows it has; the long ones on the first database."""
-    names = [name for name in workflows if name not in LONG or _is_whole() or _is_first()]
+    names = [name for name in workflows if name not in LONG or is_whole() or is_first()]
     return [(kind, name) for kind in KINDS for name in names]

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Far above what any workflow needs: the loop ends when a run outlives its kill.
 MANY = 1000
 # AHV is struck at every call; the second database sees a part, see `tests.matrix.strides`.
-STRIDES = strides(ahv=4, azure=12)
+STRIDES = strides(ahv=5, azure=15)
 
 
 class Host:
