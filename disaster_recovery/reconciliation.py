@@ -171,7 +171,9 @@ def _compare(task: Task, learned: Learned) -> Learned:
     unknown = _unknown(task, things, known, tokens)
     fresh = _write(task, unknown, is_secondary=False)
     there = {_plain(name) for each in things for name in (each.id, *each.other_ids)}
-    ready = backups.ready().select_related("resource").filter(missing_since=None)
+    # What an account had at a cloud account it has left is not looked at.
+    here = backups.filter(resource__cloud_account=account.cloud_account_id)
+    ready = here.ready().select_related("resource").filter(missing_since=None)
     missing = [
         {"backup": str(each.pk), "copy": each.external_id, "is_volume": each.resource.is_volume}
         for each in ready.iterator(chunk_size=2000)

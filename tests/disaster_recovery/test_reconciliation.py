@@ -21,6 +21,8 @@ from portal.engine import clock
 from portal.lab import Lab, LabServer
 from portal.models import (
     AuditEntry,
+    CloudAccount,
+    Customer,
     Infrastructure,
     Notification,
     Resource,
@@ -167,8 +169,8 @@ def test_the_catalogue_comes_back_from_the_secondary_alone(
     scene.scene.clock.advance(7200)
     call_command("rebuild_catalogue", account=str(scene.account.pk))
     said = capsys.readouterr().out
-    assert "0 backups and 1 replicas recorded" in said
-    assert "1 resources have their former ids again" in said
+    assert "recorded 0 of backups, 1 of replicas" in said
+    assert "former ids given back to 1 of its resources" in said
     scene.base.resource = Resource.objects.get(pk=former)
     made = Backup.objects.get()
     assert (made.is_pinned, made.missing_since is not None) == (True, True)
@@ -178,7 +180,7 @@ def test_the_catalogue_comes_back_from_the_secondary_alone(
     assert task.state == Task.State.DONE, f"{task.error} {task.error_detail}"
     assert scene.content == "original"
     call_command("rebuild_catalogue", account=str(scene.account.pk))
-    assert "0 backups and 0 replicas recorded" in capsys.readouterr().out
+    assert "recorded 0 of backups, 0 of replicas" in capsys.readouterr().out
     # And work goes on: nothing at the cluster is called after an id that nobody knows.
     again = scene.backup("After the rebuild")
     assert again.replication_status == Replica.Status.DONE, again.error
@@ -267,6 +269,23 @@ def test_what_belongs_to_another_account_is_not_shown(lab: Lab, lab_server: LabS
     other.backup()
     _compare(scene)
     assert not Discrepancy.objects.exists()
+
+
+def test_backups_at_a_cloud_account_that_was_left_are_not_taken_for_gone(
+    lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER)
+    backup = scene.backup()
+    left = CloudAccount.objects.get(name=SECONDARY_CLUSTER, customer=_customer(scene))
+    Resource.objects.filter(pk=scene.resource.pk).update(cloud_account=left)
+    _drop(scene, backup.external_id)
+    _compare(scene)
+    backup.refresh_from_db()
+    assert (backup.is_ready, backup.missing_since) == (True, None)
+
+
+def _customer(scene: RecoveryScene) -> Customer:
+    return scene.account.organization.customer
 
 
 def test_it_runs_daily_and_not_twice(lab: Lab, lab_server: LabServer) -> None:

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         (account,) = accounts_of(options["account"])
         compare(account, with_young=True)
         if renamed := take_over_ids(account):
-            self.stdout.write(f"{account}: {renamed} resources have their former ids again.")
+            self.stdout.write(f"{account}: former ids given back to {renamed} of its resources.")
         actor = Actor(None, "Command line", "command line")
         adopted = {Discrepancy.Kind.COPY: 0, Discrepancy.Kind.REPLICA: 0}
         # Backups first: a replica joins the one it is of.
@@ -41,4 +41,4 @@ class Command(BaseCommand):
             except Refused as refusal:
                 self.stderr.write(f"{found.name} at {found.site}: {refusal}")
         backups, replicas = adopted.values()
-        self.stdout.write(f"{account}: {backups} backups and {replicas} replicas recorded.")
+        self.stdout.write(f"{account}: recorded {backups} of backups, {replicas} of replicas.")
