@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 from ninja.security import APIKeyHeader, HttpBearer
 from ninja.throttling import AuthRateThrottle
 
@@ -77,6 +77,15 @@ def not_signed_in(request: HttpRequest, error: AuthenticationError) -> HttpRespo
 @api.exception_handler(RequestDataTooBig)
 def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return _answer(request, 413, "The request is too large. Send fewer events at once.")
+
+
+@api.exception_handler(Throttled)
+def too_many(request: HttpRequest, error: Throttled) -> HttpResponse:
+    """429, with the seconds to wait."""
+    seconds = max(1, round(error.wait or 1))
+    answer = _answer(request, 429, f"Too many requests with this key. Wait {seconds} s.")
+    answer["Retry-After"] = str(seconds)
+    return answer
 
 
 @api.exception_handler(HttpError)
