@@ -18,12 +18,12 @@ from tests.matrix.strides import is_first, is_whole
 ROOT = Path(__file__).parent
 # Of how many tests of a file one is taken: on the first database, and on the second.
 SHARES = {
-    "matrix/test_crashes.py": (1, 4),
-    "matrix/test_faults.py": (3, 24),
-    "matrix/test_volume_crashes.py": (2, 8),
-    "matrix/test_volume_faults.py": (1, 8),
-    "matrix/test_recovery_crashes.py": (3, 12),
-    "matrix/test_recovery_faults.py": (2, 16),
+    "matrix/test_crashes.py": (2, 8),
+    "matrix/test_faults.py": (6, 48),
+    "matrix/test_volume_crashes.py": (4, 12),
+    "matrix/test_volume_faults.py": (2, 16),
+    "matrix/test_recovery_crashes.py": (6, 24),
+    "matrix/test_recovery_faults.py": (3, 24),
     "disaster_recovery/test_replication.py": (1, 3),
     "disaster_recovery/test_reconciliation.py": (1, 3),
     "disaster_recovery/test_recovery_settings.py": (1, 3),
