@@ -25,6 +25,8 @@ from volumes.cells import (
 )
 from volumes.selection import STATUSES, Selection
 
+# What a row says of the task on its volume. The rest may be long, and is JSON in part.
+_OF_TASK = ("resource", "kind", "state", "percent", "is_maintenance")
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
 PAGE_LENGTH = 50
 KINDS = tuple(Resource.Kind(kind) for kind in Resource.VOLUME_KINDS)
@@ -38,11 +40,12 @@ class Row:
 
     volume: Resource
     task: Task | None
-    failure: Backup | None
+    # Why the latest backup failed or was missed.
+    error: str
 
     @property
     def last(self) -> SafeString:
-        return last_backup(self.volume, self.task, self.failure)
+        return last_backup(self.volume, self.task, self.error)
 
     @property
     def last_word(self) -> SafeString:
@@ -64,19 +67,16 @@ class Row:
 
 
 def rows_of(volumes: Iterable[Resource]) -> list[Row]:
-    """Volumes with the tasks on them and their failures, in two queries whatever their number."""
+    """Volumes with the tasks on them and their errors, in two queries whatever their number."""
     found = list(volumes)
-    active = Task.objects.active().filter(resource__in=found, is_exclusive=True)
-    tasks = {task.resource_id: task for task in active}
+    active = Task.objects.active().filter(
+        resource__in=[each.pk for each in found], is_exclusive=True
+    )
+    tasks = {task.resource_id: task for task in active.only(*_OF_TASK)}
     failed = [each.last_backup_id for each in found if each.last_backup_status in TOLD]
-    failures = Backup.objects.select_related("task").in_bulk(failed) if failed else {}
-    return [
-        Row(each, tasks.get(each.pk), failures.get(_known(each.last_backup_id))) for each in found
-    ]
-
-
-def _known(pk: UUID | None) -> UUID:
-    return pk or UUID(int=0)
+    told = Backup.objects.filter(pk__in=failed).values_list("pk", "error")
+    errors: dict[UUID | None, str] = dict(told) if failed else {}
+    return [Row(each, tasks.get(each.pk), errors.get(each.last_backup_id, "")) for each in found]
 
 
 class VolumeList:
