@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, capped_counts, page_of
+from portal.paging import Order, Page, PreparedCounts, capped_counts, page_of
 from portal.uuids import as_uuid
 from volumes.cells import (
     TOLD,
@@ -73,7 +74,11 @@ def rows_of(volumes: Iterable[Resource]) -> list[Row]:
         resource__in=[each.pk for each in found], is_exclusive=True
     )
     tasks = {task.resource_id: task for task in active.only(*_OF_TASK)}
-    failed = [each.last_backup_id for each in found if each.last_backup_status in TOLD]
+    failed = [
+        each.last_backup_id
+        for each in found
+        if each.last_backup_id and each.last_backup_status in TOLD
+    ]
     told = Backup.objects.filter(pk__in=failed).values_list("pk", "error")
     errors: dict[UUID | None, str] = dict(told) if failed else {}
     return [Row(each, tasks.get(each.pk), errors.get(each.last_backup_id, "")) for each in found]
@@ -130,10 +135,10 @@ class VolumeList:
     @cached_property
     def counts(self) -> dict[str, str]:
         """How many each facet has, within the search and the type chosen; by one query."""
-        # All kinds by name: then the index that counts begins with what is the same.
-        within = replace(self.selection, kinds=self.selection.kinds or Resource.VOLUME_KINDS)
-        sets = {name: replace(within, status=name).rows(self.account) for name in FACETS}
-        return capped_counts(sets)
+        chosen = self.selection
+        if not chosen.q:
+            return _facets_of(chosen.kinds).texts(self.account.pk)
+        return capped_counts(dict(zip(FACETS, _facets(chosen, self.account), strict=True)))
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -146,10 +151,29 @@ class VolumeList:
         return self.counts[self.selection.status]
 
 
+def _facets(chosen: Selection, account: Account) -> list[QuerySet[Resource]]:
+    """The volumes of each facet, within the search and the types chosen."""
+    # All kinds by name: then the index that counts begins with what is the same.
+    within = replace(chosen, kinds=chosen.kinds or Resource.VOLUME_KINDS)
+    return [replace(within, status=name).rows(account) for name in FACETS]
+
+
+@cache
+def _facets_of(kinds: tuple[str, ...]) -> PreparedCounts:
+    """Counts of the facets without a search; ``kinds`` is one, or empty for all."""
+    chosen = Selection(kinds=kinds)
+    return PreparedCounts(tuple(FACETS), lambda pk: _facets(chosen, Account(pk=pk)))
+
+
+_HEADS = PreparedCounts(
+    tuple(kind.value for kind in KINDS),
+    lambda pk: [Account(pk=pk).resources.volumes().filter(kind=kind) for kind in KINDS],
+)
+
+
 def heads_of(account: Account) -> list[tuple[str, str]]:
     """How many volumes of each kind there are, and the plural of its name; by one query."""
-    sets = {str(kind.value): account.resources.volumes().filter(kind=kind) for kind in KINDS}
-    counts = capped_counts(sets)
+    counts = _HEADS.texts(account.pk)
     return [
         (counts[kind.value], f"{kind.label}{'' if counts[kind.value] == '1' else 's'}")
         for kind in KINDS
