@@ -26,6 +26,12 @@ from volumes.cells import (
 )
 from volumes.selection import STATUSES, Selection
 
+# What a row shows of a volume, and its cells ask; and what the list may be ordered by.
+_SHOWN = (
+    "account", "kind", "name", "user_name", "sort_name", "size_bytes", "power_state", "is_missing",
+    "attached_to", "last_backup_id", "last_backup_status", "last_backup_at",
+    "last_replication_status", "last_replica_at",
+)  # fmt: skip
 # What a row says of the task on its volume. The rest may be long, and is JSON in part.
 _OF_TASK = ("resource", "kind", "state", "percent", "is_maintenance")
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -115,10 +121,8 @@ class VolumeList:
     @cached_property
     def page(self) -> Page[Resource]:
         # Without a join, which would keep SQLite from reading the index in its order.
-        page = page_of(self.selection.rows(self.account), self.order, self.query, PAGE_LENGTH)
-        for volume in page.rows:
-            volume.account = self.account
-        return page
+        rows = self.selection.rows(self.account).only(*_SHOWN)
+        return page_of(rows, self.order, self.query, PAGE_LENGTH)
 
     @cached_property
     def rows(self) -> Sequence[Row]:
