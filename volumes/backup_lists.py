@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from backups.models import Backup, VolumePolicy
 from backups.replica_cells import attempts_of, replication_cell
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, PreparedCount, PreparedCounts, capped_counts, page_of
+from portal.paging import Order, Page, PreparedCounts, capped_counts, page_of
 from portal.uuids import as_uuid
 from volumes.cells import backup_row
 from volumes.lists import KINDS
@@ -92,22 +92,28 @@ class VolumeBackupList:
         # Without a join, which would keep SQLite from reading the index in its order.
         rows = self.narrowed(self.show).only(*_SHOWN)
         page = page_of(rows, self.order, self.query, PAGE_LENGTH)
-        volumes = Resource.objects.only("name", "user_name")
-        found = volumes.in_bulk({each.resource_id for each in page.rows})
-        for backup in page.rows:
-            backup.resource = found[backup.resource_id]
         prefetch_related_objects([each for each in page.rows if each.is_moving], "task")
         return page
 
     def lines(self, base: str, volumes: str, *, may: bool) -> SafeString:
         """The page's rows as markup."""
         zone = self.account.zone
-        replications = self._replications()
+        replications, names = self._replications(), self._names()
         rows = (
-            backup_row(each, base, volumes, zone, replications.get(each.pk, ""), may=may)
+            backup_row(
+                each, names[each.resource_id], base, volumes, zone,
+                replications.get(each.pk, ""), may=may,
+            )
             for each in self.page.rows
-        )
+        )  # fmt: skip
         return SafeString("".join(rows))
+
+    def _names(self) -> dict[UUID, tuple[str, str]]:
+        """Name and user of the volumes of the page's backups."""
+        volumes = Resource.objects.filter(pk__in={each.resource_id for each in self.page.rows})
+        return {
+            pk: (name, user) for pk, name, user in volumes.values_list("pk", "name", "user_name")
+        }
 
     def _replications(self) -> dict[UUID, str]:
         """The cell of each, where the column is shown (R089)."""
@@ -170,19 +176,20 @@ def policies_of(account: Account) -> list[VolumePolicy]:
 
 def running_of(account: Account) -> tuple[list[Task], int]:
     """Bulk backups under way, and how many single ones of volumes there are beside them."""
-    active = Task.objects.on_top().active().filter(account=account)
-    parents = active.filter(kind="backup_volumes").order_by("created_at")
-    return list(parents[:5]), _SINGLE.number(account.pk)
+    running = _RUNNING.numbers(account.pk)
+    parents = _running(account.pk, _MANY).order_by("created_at")
+    return list(parents[:5]) if running[_MANY] else [], running[_ONE]
 
 
-def _single(account: UUID) -> QuerySet[Task]:
-    """Backups of volumes that were asked for one by one."""
-    active = Task.objects.on_top().active().filter(account=account)
-    return active.filter(kind="create_volume_backup")
+def _running(account: UUID, kind: str) -> QuerySet[Task]:
+    return Task.objects.on_top().active().filter(account=account, kind=kind)
 
 
+_MANY, _ONE = "backup_volumes", "create_volume_backup"
 # A hundred stands for any more.
-_SINGLE = PreparedCount(_single, 99)
+_RUNNING = PreparedCounts(
+    (_MANY, _ONE), lambda account: [_running(account, _MANY), _running(account, _ONE)], 99
+)
 
 
 def backups_named(account: Account, keys: Iterable[str]) -> list[Backup]:

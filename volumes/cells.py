@@ -220,14 +220,22 @@ def volume_row(
 
 
 def backup_row(
-    backup: Backup, base: str, volumes: str, zone: ZoneInfo, replication: str, *, may: bool
+    backup: Backup,
+    volume: tuple[str, str],
+    base: str,
+    volumes: str,
+    zone: ZoneInfo,
+    replication: str,
+    *,
+    may: bool,
 ) -> str:
     """One line of the Backups tab; ``base`` and ``volumes`` are the addresses of the tabs.
 
-    ``replication`` is the cell of its replication, "" while disaster recovery is off (R089).
+    ``volume`` is the name and the user of what was backed up. ``replication`` is the cell of
+    its replication, "" while disaster recovery is off (R089).
     """
-    volume = backup.resource
-    view, name, of = f"{volumes}{volume.pk}/", escape(backup.name), escape(volume.name)
+    view, name = f"{volumes}{backup.resource_id}/", escape(backup.name)
+    of, user = map(escape, volume)
     pk = str(backup.pk)
     menu = _menu(pk, f"{name} of {of}", f"{base}{pk}/", view) if may else ""
     type_ = type_mark(backup.type, _TYPE_WORDS[backup.type])
@@ -235,7 +243,7 @@ def backup_row(
         f'<tr role="row"><td role="cell" class="lead">{name}{_notes(backup)}</td>'
         f'<td role="cell" data-label="Volume" class="name"><a href="{view}">{of}</a>'
         f'<span class="sub">{_KIND_WORDS[backup.kind]}</span></td>'
-        f'<td role="cell" data-label="User" data-p="2">{escape(volume.user_name)}</td>'
+        f'<td role="cell" data-label="User" data-p="2">{user}</td>'
         f'<td role="cell" data-label="Created" class="nowrap">{when(backup.created_at, zone)}</td>'
         f'<td role="cell" data-label="Type">{type_}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(backup.size_bytes)}</td>'
