@@ -13,6 +13,7 @@ from backups.services import label_of, target_of
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.models import Account, Resource, Task
+from portal.paging import PreparedCount
 from portal.refusals import Refused
 
 KIND = "replicate_backup"
@@ -118,7 +119,13 @@ def _insert(replica: Replica) -> None:
 
 def replicate_after(task: Task) -> None:
     """Follow whatever made a backup: it is replicated, whoever asked for it (R098)."""
+    # Ten thousand backups may end at once where nothing is replicated.
+    if task.account_id is None or not _REPLICATES.number(task.account_id):
+        return
     backup = Backup.objects.select_related("resource", "account").filter(task=task).first()
     if backup is None or replication_hindrance(backup):
         return
     replicate_backup(SYSTEM, backup, origin=Task.Origin.SYSTEM)
+
+
+_REPLICATES = PreparedCount(lambda pk: Account.objects.filter(pk=pk, dr_enabled=True), cap=0)
