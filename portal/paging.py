@@ -86,7 +86,7 @@ def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> di
     with connection.cursor() as cursor:
         cursor.execute(*_counting(sets, cap))
         numbers = cursor.fetchone()
-    return {name: _told(number, cap) for name, number in zip(sets, numbers, strict=True)}
+    return {name: as_count(number, cap) for name, number in zip(sets, numbers, strict=True)}
 
 
 class PreparedCounts:
@@ -113,7 +113,7 @@ class PreparedCounts:
 
     def texts(self, *ids: UUID) -> dict[str, str]:
         """The numbers as `capped_count` says them."""
-        return {name: _told(number, self._cap) for name, number in self.numbers(*ids).items()}
+        return {name: as_count(number, self._cap) for name, number in self.numbers(*ids).items()}
 
 
 class PreparedCount:
@@ -138,7 +138,8 @@ def _counting(sets: Mapping[str, QuerySet[Any]], cap: int) -> Statement:
     return f"SELECT {', '.join(parts)}", params
 
 
-def _told(number: int, cap: int) -> str:
+def as_count(number: int, cap: int = COUNT_CAP) -> str:
+    """Return a number that was counted up to the cap, as text; ``10,000+`` beyond it."""
     return f"{cap:,}+" if number > cap else f"{number:,}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from uuid import UUID
@@ -13,7 +13,15 @@ from django.utils.safestring import SafeString
 
 from backups.models import Backup
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, PreparedCount, PreparedCounts, capped_counts, page_of
+from portal.paging import (
+    Order,
+    Page,
+    PreparedCount,
+    PreparedCounts,
+    as_count,
+    capped_counts,
+    page_of,
+)
 from portal.uuids import as_uuid
 from volumes.cells import (
     TOLD,
@@ -158,9 +166,21 @@ class VolumeList:
     def counts(self) -> dict[str, str]:
         """How many each facet has, within the search and the type chosen; by one query."""
         chosen = self.selection
-        if not chosen.q:
-            return _facets_of(chosen.kinds).texts(self.account.pk)
-        return capped_counts(dict(zip(FACETS, _facets(chosen, self.account), strict=True)))
+        if chosen.q:
+            return capped_counts({name: _facet(name, chosen, self.account) for name in FACETS})
+        # All are those of each kind, which the page's head counts anyway.
+        total = sum(self._of_each_kind[kind] for kind in chosen.kinds or Resource.VOLUME_KINDS)
+        numbers = {"": total} | _facets_of(chosen.kinds).numbers(self.account.pk)
+        return {name: as_count(number) for name, number in numbers.items()}
+
+    @cached_property
+    def _of_each_kind(self) -> dict[str, int]:
+        return _OF_EACH_KIND.numbers(self.account.pk)
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """As `heads_of`, in the same query as the count of all."""
+        return _heads(self._of_each_kind)
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -173,21 +193,23 @@ class VolumeList:
         return self.counts[self.selection.status]
 
 
-def _facets(chosen: Selection, account: Account) -> list[QuerySet[Resource]]:
-    """The volumes of each facet, within the search and the types chosen."""
+def _facet(name: str, chosen: Selection, account: Account) -> QuerySet[Resource]:
+    """The volumes of a facet, within the search and the types chosen."""
     # All kinds by name: then the index that counts begins with what is the same.
-    within = replace(chosen, kinds=chosen.kinds or Resource.VOLUME_KINDS)
-    return [replace(within, status=name).rows(account) for name in FACETS]
+    kinds = chosen.kinds or Resource.VOLUME_KINDS
+    return replace(chosen, kinds=kinds, status=name).rows(account)
 
 
 @cache
 def _facets_of(kinds: tuple[str, ...]) -> PreparedCounts:
-    """Counts of the facets without a search; ``kinds`` is one, or empty for all."""
-    chosen = Selection(kinds=kinds)
-    return PreparedCounts(tuple(FACETS), lambda pk: _facets(chosen, Account(pk=pk)))
+    """Counts of the facets but All, without a search; ``kinds`` is one, or empty for all."""
+    chosen, names = Selection(kinds=kinds), tuple(STATUSES)
+    return PreparedCounts(
+        names, lambda pk: [_facet(name, chosen, Account(pk=pk)) for name in names]
+    )
 
 
-_HEADS = PreparedCounts(
+_OF_EACH_KIND = PreparedCounts(
     tuple(kind.value for kind in KINDS),
     lambda pk: [Account(pk=pk).resources.volumes().filter(kind=kind) for kind in KINDS],
 )
@@ -195,9 +217,12 @@ _HEADS = PreparedCounts(
 
 def heads_of(account: Account) -> list[tuple[str, str]]:
     """How many volumes of each kind there are, and the plural of its name; by one query."""
-    counts = _HEADS.texts(account.pk)
+    return _heads(_OF_EACH_KIND.numbers(account.pk))
+
+
+def _heads(numbers: Mapping[str, int]) -> list[tuple[str, str]]:
     return [
-        (counts[kind.value], f"{kind.label}{'' if counts[kind.value] == '1' else 's'}")
+        (as_count(numbers[kind.value]), f"{kind.label}{'' if numbers[kind.value] == 1 else 's'}")
         for kind in KINDS
     ]
 
