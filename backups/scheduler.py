@@ -257,4 +257,4 @@ def _tell_missed(account: Account, names: list[str], error: str) -> None:
         f"{', '.join(names[:NAMES])}{more}. {error} The next runs are made as scheduled. "
         "Create a backup now if one is needed before."
     )
-    tell(account, Notification.Level.WARNING, title, body)
+    tell(account, Notification.Level.WARNING, title, body, kind=Notification.Kind.SCHEDULE)
