@@ -156,6 +156,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 # Mail: the console serves the demo
+# A mail server that does not answer must not hold a worker for ever.
+EMAIL_TIMEOUT = 10
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="standby@localhost")
@@ -232,6 +234,12 @@ ENGINE_LEASE_SECONDS = env.float("ENGINE_LEASE_SECONDS", default=15.0)
 CLOUD_CONNECT_TIMEOUT_SECONDS = env.float("CLOUD_CONNECT_TIMEOUT_SECONDS", default=5.0)
 CLOUD_READ_TIMEOUT_SECONDS = env.float("CLOUD_READ_TIMEOUT_SECONDS", default=30.0)
 INVENTORY_MINUTES = env.int("INVENTORY_MINUTES", default=10)
+
+# Alerts and metrics
+SCHEDULE_ALARM_MINUTES = env.int("SCHEDULE_ALARM_MINUTES", default=30)
+# Who may have signed the certificates of webhooks, instead of the public authorities.
+WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", default="")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 DJANGO_TABLES2_TEMPLATE = "portal/_table.html"
 LOGGING = logging_config(env.str("LOG_LEVEL", default="INFO"))

@@ -1,4 +1,4 @@
-"""Words for the entries of the audit trail."""
+"""Words for the entries of the audit trail, and for deliveries of alerts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django import template
+from django.utils.safestring import SafeString
 
 from portal.models import AuditEntry
+from portal.templatetags.ui import Look, status
+from reporting.models import AlertDelivery
 from reporting.words import action_label
 
 register = template.Library()
+
+State = AlertDelivery.State
 
 
 class Change(NamedTuple):
@@ -25,6 +30,22 @@ class Change(NamedTuple):
 def action_words(entry: AuditEntry) -> str:
     """What was done, as people say it: ``Create backup``."""
     return action_label(entry.action)
+
+
+_DELIVERY_LOOK = {
+    State.WAITING: Look("idle", "clock"),
+    State.SENT: Look("ok", "okcircle"),
+    State.FAILED: Look("bad", "xcircle"),
+    State.CANCELED: Look("idle", "minus"),
+}
+
+
+@register.simple_tag
+def alert_status(state: str, error: str) -> SafeString:
+    """How the delivery of an alert stands; one that waits after an error is tried again."""
+    if state == State.WAITING and error:
+        return status("warn", "alert", "Trying again")
+    return status(*_DELIVERY_LOOK[State(state)], State(state).label)
 
 
 @register.filter
