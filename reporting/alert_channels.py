@@ -85,6 +85,7 @@ class Webhook:
     url: str
     secret: str
     payload: Mapping[str, Any]
+    seconds: float = WHOLE_SECONDS
 
     def __repr__(self) -> str:
         return f"Webhook({self.delivery})"
@@ -104,7 +105,7 @@ class Webhook:
         }
         host = urlsplit(self.url).hostname or ""
         try:
-            with _session() as session:
+            with _session(self.seconds) as (session, limit):
                 answer = session.post(
                     self.url,
                     data=body,
@@ -117,6 +118,8 @@ class Webhook:
             raise NotDelivered(f"{error} Give the rule another address.") from error
         except (requests.RequestException, ValueError) as error:
             raise NotDelivered(f"{host} {_trouble(error)}") from error
+        if limit.is_cut:  # a head that was cut short still reads as one
+            raise NotDelivered(f"{host} did not answer in time.")
         if not 200 <= answer.status_code < 300:
             is_elsewhere = 300 <= answer.status_code < 400
             more = ", a redirect; those are not followed" if is_elsewhere else ""
@@ -130,10 +133,10 @@ def signature(secret: str, at: int, body: bytes) -> str:
 
 
 @contextmanager
-def _session() -> Iterator[requests.Session]:
+def _session(seconds: float) -> Iterator[tuple[requests.Session, _Limit]]:
     """A session of one call, which ends in time however slow the other side is."""
     limit = _Limit()
-    timer = threading.Timer(WHOLE_SECONDS, limit.cut)
+    timer = threading.Timer(seconds, limit.cut)
     timer.daemon = True
     adapter = GuardedAdapter(objection_to, limit.watch, max_retries=0)
     with requests.Session() as session:
@@ -143,7 +146,7 @@ def _session() -> Iterator[requests.Session]:
         session.mount("http://", adapter)
         timer.start()
         try:
-            yield session
+            yield session, limit
         finally:
             timer.cancel()
             limit.close()
@@ -156,6 +159,7 @@ class _Limit:
     """
 
     def __init__(self) -> None:
+        self.is_cut = False
         self._held: list[socket.socket] = []
         self._lock = threading.Lock()
 
@@ -165,6 +169,7 @@ class _Limit:
 
     def cut(self) -> None:
         with self._lock:
+            self.is_cut = True
             for held in self._held:
                 with suppress(OSError):  # it has ended by itself
                     held.shutdown(socket.SHUT_RDWR)
