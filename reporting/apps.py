@@ -10,4 +10,4 @@ class ReportingConfig(AppConfig):
 
     def ready(self) -> None:
         """Make known what moves on the pages, what follows a session, and how alerts leave."""
-        from reporting import alert_sending, live, post_session  # noqa: F401  # register
+        from reporting import alarms, alert_sending, live, post_session  # noqa: F401  # register
