@@ -7,6 +7,8 @@ behind a TLS proxy. README lists every variable.
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "reporting.metrics_requests.timed",
     "portal.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -240,6 +243,10 @@ SCHEDULE_ALARM_MINUTES = env.int("SCHEDULE_ALARM_MINUTES", default=30)
 # Who may have signed the certificates of webhooks, instead of the public authorities.
 WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", default="")
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where the processes of one server count requests, named by the process that started them.
+METRICS_DIR = DATA_DIR / "metrics" / f"{socket.gethostname()}-{os.getppid()}"
+# prometheus-client reads this when it is imported, wherever that is first.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 
 DJANGO_TABLES2_TEMPLATE = "portal/_table.html"
 LOGGING = logging_config(env.str("LOG_LEVEL", default="INFO"))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.urls import path
 
 from reporting.api import api, marked
-from reporting.views import alerts, audit, cloud_account_tasks, notifications, overview, tasks
+from reporting.views import (
+    alerts,
+    audit,
+    cloud_account_tasks,
+    metrics,
+    notifications,
+    overview,
+    tasks,
+)
 
 app_name = "reporting"
 
@@ -20,6 +28,7 @@ _ALERT = f"{_ALERTS}<uuid:rule>/"
 _API, _, _NAMESPACE = api.urls
 
 urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/", (marked(_API), "api", _NAMESPACE)),
     path(_ACCOUNT, overview.overview, name="overview"),
     path(f"{_ACCOUNT}tasks/", tasks.task_list, name="task_list"),

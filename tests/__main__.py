@@ -26,8 +26,8 @@ from tests.postgres import NoServer, private_postgres
 INSTALL_SECONDS = 600
 # Between a driver and the lab there is no database; a test holds them to that.
 NO_DATABASE = ("tests/contract", "tests/lab", "tests/portal/clouds/ahv")
-# The demo is always on SQLite.
-ON_SQLITE = ("tests/processes/test_demo.py",)
+# The demo is always on SQLite; a web server's counters are files.
+ON_SQLITE = ("tests/processes/test_demo.py", "tests/processes/test_metrics.py")
 # A browser, a lab or a killed worker is waited for: two of them would leave two cores idle.
 WORKERS = "3"
 
