@@ -14,7 +14,7 @@ import portal.secret_field
 class Migration(migrations.Migration):
     dependencies = [
         ("portal", "0020_notification_kind"),
-        ("reporting", "0003_sessions"),
+        ("reporting", "0004_figures"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
