@@ -22,7 +22,7 @@ KINDS = [choice for choice in Notification.Kind.choices if choice[0] != Notifica
 LEVELS = [
     (Notification.Level.INFO.value, "Everything: info, warnings and errors"),
     (Notification.Level.WARNING.value, "Warnings and errors"),
-    (Notification.Level.ERROR.value, "Errors alone"),
+    (Notification.Level.ERROR.value, "Errors only"),
 ]
 MOST_TYPED = 6000
 

@@ -76,7 +76,7 @@ def test_a_rule_by_mail_is_made_and_audited(world: World, admin: Client) -> None
     assert entry.account == world.account
     assert entry.detail["to"] == "ops@example.org, boss@example.org"
     page = text_of(admin, answer["Location"])
-    assert "Errors alone" in page
+    assert "Errors only" in page
     assert "Backups, Schedules" in page
 
 
