@@ -159,8 +159,8 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
         # What it takes to start such a task: this one backs up a server.
         may_start = Permission.BACK_UP_SERVERS in permissions(user, world.account)
         return {200, 302, 422} if may_start else {403}
-    if address.name == "portal:invitation_accept":
-        return {404}
+    if address.name in {"portal:invitation_accept", "reporting:metrics"}:
+        return {404}  # there is no such invitation, and no token of metrics in the settings
     if address.name == "portal:readyz":
         return {200, 503}
     return {200, 204, 302, 409, 422}
