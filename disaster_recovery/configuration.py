@@ -37,12 +37,11 @@ from portal.models import (
     CloudAccount,
     Infrastructure,
     InstanceType,
-    Notification,
     Resource,
     Task,
     User,
 )
-from portal.notify import tell
+from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
 
 if TYPE_CHECKING:
@@ -358,14 +357,14 @@ class ConfigureRecovery(Workflow):
         }
         RecoverySettings.objects.update_or_create(account=account, defaults=chosen)
         title = "Disaster recovery is configured"
-        tell(account, Notification.Level.INFO, title, _what_holds(task), task=task)
+        tell(account, Level.INFO, title, _what_holds(task), kind=Kind.RECOVERY, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.CANCELED:
             return
         title = "Disaster recovery was not configured"
         body = f"{task.error} {task.advice}"
-        tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+        tell(_account(task), Level.ERROR, title, body, kind=Kind.RECOVERY, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         args = dict(task.args)
@@ -392,14 +391,14 @@ class CheckRecovery(Workflow):
         failed = task.memory["failed"]
         if failed:
             title = "A prerequisite of disaster recovery is not met any more"
-            tell(_account(task), Notification.Level.ERROR, title, failed[0], task=task)
+            tell(_account(task), Level.ERROR, title, failed[0], kind=Kind.RECOVERY, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.CANCELED:
             return
         title = "Disaster recovery could not be checked"
         body = f"{task.error} {task.advice}"
-        tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+        tell(_account(task), Level.ERROR, title, body, kind=Kind.RECOVERY, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return check_again(actor, _account(task))

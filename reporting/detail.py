@@ -36,7 +36,7 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
         "whose": "account",
         "zone": request.account.zone,
         "entity": resource,
-        "entity_url": _page_of(resource) if resource else "",
+        "entity_url": page_of_resource(resource) if resource else "",
         "links": {
             name: reverse(f"reporting:task_{name}", args=keys)
             for name, is_offered in offered.items()
@@ -45,7 +45,8 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
     }
 
 
-def _page_of(resource: Resource) -> str:
+def page_of_resource(resource: Resource) -> str:
+    """The address of the page on which a resource stands; "" when it stands on none now."""
     if resource.is_server:
         return system_url(resource)
     if resource.is_desktop and not resource.user_name:

@@ -52,6 +52,7 @@ class TaskFilterForm(FilterForm):
 
     show = forms.ChoiceField(label="Status", choices=STATES, required=False)
     kind = forms.ChoiceField(label="Task type", choices=kind_choices, required=False)
+    resource = forms.UUIDField(label="Resource", required=False)
 
     def __init__(self, data: Any, *, account: Account) -> None:
         super().__init__(data)
@@ -61,7 +62,11 @@ class TaskFilterForm(FilterForm):
         """What a task must be to be listed: what was asked for, or what has this whole id."""
         text = self.chosen("q")
         pk = as_uuid(text)
+        resource = self.chosen("resource")
         wanted = Q(pk=pk) if pk else Q(parent=None)
+        if resource:
+            # Those started with many others too: to it they are its own.
+            wanted = Q(resource=resource) & (wanted if pk else Q())
         match self.chosen("show"):
             case "active":
                 wanted &= Q(state__in=Task.ACTIVE)
@@ -89,20 +94,6 @@ def has_failed(account: Account) -> Q:
     return Q(state=Task.State.FAILED) | Q(state=Task.State.DONE, pk__in=parents)
 
 
-class NotificationFilterForm(FilterForm):
-    show = forms.ChoiceField(choices=[("all", "All")], required=False)
-    level = forms.ChoiceField(choices=Notification.Level.choices, required=False)
-
-    def condition(self) -> Q:
-        """What a notification must be to be listed, dismissals aside."""
-        wanted = Q()
-        if level := self.chosen("level"):
-            wanted &= Q(level=level)
-        if text := self.chosen("q"):
-            wanted &= Q(title__icontains=text) | Q(body__icontains=text)
-        return wanted
-
-
 class _DayField(forms.DateField):
     """A day no database or time zone stumbles over."""
 
@@ -112,7 +103,56 @@ class _DayField(forms.DateField):
         super().__init__(label=label, required=False, validators=bounds, error_messages=words)
 
 
-class AuditFilterForm(FilterForm):
+class DaysFilterForm(FilterForm):
+    """What is listed by time, from a day to a day of the account's zone."""
+
+    since = _DayField("From")
+    until = _DayField("To")
+
+    def __init__(self, data: Any, *, account: Account) -> None:
+        super().__init__(data)
+        self._account = account
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse days in the wrong order."""
+        data = super().clean() or self.cleaned_data
+        since, until = data.get("since"), data.get("until")
+        if since and until and since > until:
+            self.add_error("until", "This day is before the first one.")
+        return data
+
+    def within_days(self, column: str) -> Q:
+        """That a row's time lies within the days asked for."""
+        wanted = Q()
+        if since := self.chosen("since"):
+            wanted &= Q(**{f"{column}__gte": self._midnight(since)})
+        if until := self.chosen("until"):
+            wanted &= Q(**{f"{column}__lt": self._midnight(until + timedelta(days=1))})
+        return wanted
+
+    def _midnight(self, day: date) -> datetime:
+        """When a day begins in the account's time zone."""
+        return datetime.combine(day, time.min, tzinfo=self._account.zone)
+
+
+class NotificationFilterForm(DaysFilterForm):
+    show = forms.ChoiceField(choices=[("all", "All")], required=False)
+    level = forms.ChoiceField(label="Level", choices=Notification.Level.choices, required=False)
+    kind = forms.ChoiceField(label="About", choices=Notification.Kind.choices, required=False)
+
+    def condition(self) -> Q:
+        """What a notification must be to be listed, dismissals aside."""
+        wanted = self.within_days("created_at")
+        if kind := self.chosen("kind"):
+            wanted &= Q(kind=kind)
+        if level := self.chosen("level"):
+            wanted &= Q(level=level)
+        if text := self.chosen("q"):
+            wanted &= Q(title__icontains=text) | Q(body__icontains=text)
+        return wanted
+
+
+class AuditFilterForm(DaysFilterForm):
     SYSTEM = "system"
     ABOVE, SIGN_INS = "above", "sign-ins"
     SCOPES = ((ABOVE, "Organization and customer"), (SIGN_INS, "Sign-ins"))
@@ -120,12 +160,6 @@ class AuditFilterForm(FilterForm):
     scope = forms.ChoiceField(choices=SCOPES, required=False)
     group = forms.ChoiceField(label="Action", choices=list(ACTION_GROUPS.items()), required=False)
     person = forms.CharField(label="Person", required=False)
-    since = _DayField("From")
-    until = _DayField("To")
-
-    def __init__(self, data: Any, *, account: Account) -> None:
-        super().__init__(data)
-        self._account = account
 
     def people(self) -> list[User]:
         """Who has a right on the account, by name."""
@@ -138,37 +172,23 @@ class AuditFilterForm(FilterForm):
         people = User.objects.filter(pk__in=grants.values("user"))
         return list(people.order_by("full_name", "email")[:200])
 
-    def clean(self) -> dict[str, Any]:
-        """Refuse days in the wrong order."""
-        data = super().clean() or self.cleaned_data
-        since, until = data.get("since"), data.get("until")
-        if since and until and since > until:
-            self.add_error("until", "This day is before the first one.")
-        return data
-
     def condition(self) -> Q:
         """What an entry must be to be listed."""
-        wanted = Q()
+        wanted = self.within_days("at")
         if group := self.chosen("group"):
             wanted &= Q(action__startswith=f"{group}.")
         if (person := self.chosen("person")) == self.SYSTEM:
             wanted &= Q(actor=None)
         elif key := as_uuid(person):
             wanted &= Q(actor=key)
-        if since := self.chosen("since"):
-            wanted &= Q(at__gte=self._midnight(since))
-        if until := self.chosen("until"):
-            wanted &= Q(at__lt=self._midnight(until + timedelta(days=1)))
         if text := self.chosen("q"):
             wanted &= _entry_has(text)
         return wanted
 
-    def _midnight(self, day: date) -> datetime:
-        """When a day begins in the account's time zone."""
-        return datetime.combine(day, time.min, tzinfo=self._account.zone)
-
 
 def _entry_has(text: str) -> Q:
-    """Actor or target hold the text, or it is the whole source or request id."""
+    """A name, the e-mail address or the target hold the text, or it is a whole source or id."""
     found = Q(actor_label__icontains=text) | Q(target_label__icontains=text)
-    return found | Q(request_id=text) | Q(source=text)
+    for name in ("first_name", "last_name", "email"):
+        found |= Q(**{f"{name}__icontains": text})
+    return found | Q(request_id=text) | Q(source=text) | Q(api_client=text)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.urls import path
 
 from reporting.api import api, marked
-from reporting.views import audit, cloud_account_tasks, notifications, overview, tasks
+from reporting.views import (
+    alerts,
+    audit,
+    cloud_account_tasks,
+    metrics,
+    notifications,
+    overview,
+    tasks,
+)
 
 app_name = "reporting"
 
@@ -14,9 +22,13 @@ _TASK = f"{_ACCOUNT}tasks/<uuid:task>/"
 _CLOUD_TASK = "cloud-accounts/<uuid:cloud_account>/tasks/<uuid:task>/"
 _NOTIFICATIONS = f"{_ACCOUNT}notifications/"
 
+_ALERTS = f"{_ACCOUNT}settings/alerts/"
+_ALERT = f"{_ALERTS}<uuid:rule>/"
+
 _API, _, _NAMESPACE = api.urls
 
 urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/", (marked(_API), "api", _NAMESPACE)),
     path(_ACCOUNT, overview.overview, name="overview"),
     path(f"{_ACCOUNT}tasks/", tasks.task_list, name="task_list"),
@@ -37,6 +49,13 @@ urlpatterns = [
         notifications.notification_dismiss,
         name="notification_dismiss",
     ),
+    path(_ALERTS, alerts.alert_list, name="alert_list"),
+    path(f"{_ALERTS}create/", alerts.alert_create, name="alert_create"),
+    path(_ALERT, alerts.alert_detail, name="alert_detail"),
+    path(f"{_ALERT}edit/", alerts.alert_edit, name="alert_edit"),
+    path(f"{_ALERT}delete/", alerts.alert_delete, name="alert_delete"),
+    path(f"{_ALERT}pause/", alerts.alert_pause, name="alert_pause"),
+    path(f"{_ALERT}test/", alerts.alert_test, name="alert_test"),
     path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
     path(_CLOUD_TASK, cloud_account_tasks.cloud_account_task, name="cloud_account_task"),
     path(

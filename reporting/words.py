@@ -154,6 +154,7 @@ SKIPPED = {
 }
 
 ACTION_GROUPS = {
+    "alert": "Alerts",
     "api_key": "API keys",
     "backup": "Backups",
     "backup_policy": "Backup settings",
@@ -179,6 +180,12 @@ ACTIONS = {
     "account.create": "Create account",
     "account.edit": "Change account settings",
     "account.place": "Change cloud account or site",
+    "alert.create": "Create alert rule",
+    "alert.delete": "Delete alert rule",
+    "alert.edit": "Change alert rule",
+    "alert.pause": "Pause alert rule",
+    "alert.resume": "Resume alert rule",
+    "alert.test": "Send test alert",
     "api_key.create": "Create API key",
     "api_key.revoke": "Revoke API key",
     "backup.create": "Create backup",

@@ -27,6 +27,7 @@ from portal.models import (
     RoleGrant,
     User,
 )
+from reporting.models import AlertRule
 from tests.addresses import Address, ours
 from tests.factories import (
     BackupFactory,
@@ -110,6 +111,9 @@ def things(world: World) -> Things:
                 name="A stray",
             ).pk,
             "verb": "ignore",
+            "rule": AlertRule.objects.create(
+                account=world.account, name="Walked", recipients=["a@example.org"]
+            ).pk,
             "instance_type": InstanceType.objects.create(
                 cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192
             ).pk,
