@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from hashlib import sha256
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -50,6 +51,31 @@ class RecoverySettings(models.Model):
     def of(cls, account: Account) -> RecoverySettings:
         """The settings of an account; unsaved defaults if none are."""
         return cls.objects.filter(account=account).first() or cls(account=account)
+
+    @classmethod
+    def fingerprint(cls, account: Account) -> str:
+        """Changes whenever anything of the account's settings does: two tabs may save them."""
+        chosen = cls.of(account)
+        values = (
+            account.dr_enabled, account.dr_cloud_account_id, account.dr_site,
+            chosen.target_rpo_hours, chosen.post_session_backup, chosen.stops_server,
+        )  # fmt: skip
+        return sha256(repr(values).encode()).hexdigest()[:16]
+
+
+class KeptBackups(models.Model):
+    """How many good backups and replicas an account keeps, as a worker last counted them."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="kept")
+    # By kind of resource: the numbers of `disaster_recovery.sites.Kept`, in its order.
+    kinds = models.JSONField(default=dict)
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "kept backups"
+
+    def __str__(self) -> str:
+        return f"What {self.account} keeps"
 
 
 class ReadinessCheckQuerySet(models.QuerySet["ReadinessCheck"]):

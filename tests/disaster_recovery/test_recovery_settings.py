@@ -180,6 +180,39 @@ def test_account_administrators_get_403_and_no_name(
     assert world.cloud_account.name not in answer.text
 
 
+def test_a_second_tab_does_not_overwrite_what_the_first_has_saved(
+    scene: RecoveryScene, person: Client
+) -> None:
+    scene.enable()
+    address = _url(scene.account)
+    seen = person.get(address).context["form"].present
+    for each in (_choice(scene) | {"seen": seen}, _choice(scene) | {"seen": seen}):
+        answer = person.post(address, each)
+        for task in Task.objects.active():
+            scene.drive(scene.scene.allow_time(task))
+    assert answer.status_code == 422
+    assert "Somebody has changed these settings since this page was opened" in answer.text
+    assert "RPO 12 h" in answer.text
+    assert Task.objects.filter(kind="configure_recovery").count() == 2
+    # The answer is of now: saved again, it is taken.
+    again = _choice(scene) | {"seen": answer.context["form"].present, "target_rpo_hours": "48"}
+    assert person.post(address, again).status_code == 302
+
+
+@pytest.mark.parametrize("kind", [Infrastructure.AWS, Infrastructure.GCP])
+def test_without_a_driver_the_tab_explains_and_has_no_switch(
+    world: World, org_admin: User, sign_in: SignIn, kind: str
+) -> None:
+    Account.objects.filter(pk=world.account.pk).update(infrastructure=kind, cloud_account=None)
+    client = sign_in(org_admin)
+    for address in (_url(world.account), _url(world.account, "recovery_overview")):
+        text = client.get(address).text
+        assert "Amazon Web Services and Google Cloud are not supported yet" in text
+        assert "Enable Frame DR" not in text
+    assert client.post(_url(world.account), {"enable": "on"}).status_code == 422
+    assert not Task.objects.exists()
+
+
 def test_on_the_vendors_infrastructure_the_switch_is_disabled_with_the_reason(
     scene: RecoveryScene, person: Client
 ) -> None:
