@@ -14,7 +14,12 @@ from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Notification
 from reporting.backup_calendar import calendar_of
 from reporting.live import overview_context
-from reporting.protection import concerns_of, protections_of, recovery_concerns_of
+from reporting.protection import (
+    concerns_of,
+    overdue_concerns_of,
+    protections_of,
+    recovery_concerns_of,
+)
 from reporting.volume_protection import volume_concerns_of, volume_counts_of
 
 NEWS_ROWS = 5
@@ -33,8 +38,9 @@ def _state(request: Request) -> dict[str, Any]:
     """How servers and volumes stand, what runs, and what was told of late."""
     account, rights = request.account, request.permissions
     servers, volumes = protections_of(account), volume_counts_of(account)
-    glance = glance_of(account)
-    concerns = concerns_of(account, servers, rights) + recovery_concerns_of(glance)
+    glance, sites = glance_of(account), sites_of(account, rights)
+    concerns = concerns_of(account, servers, rights) + overdue_concerns_of(glance)
+    concerns += recovery_concerns_of(glance)
     unread = Notification.objects.unread_by(request.user, account)
     return {
         "glance": glance,
@@ -42,7 +48,6 @@ def _state(request: Request) -> dict[str, Any]:
         "servers": servers,
         "volumes": volumes,
         "concerns": concerns + volume_concerns_of(account, volumes, rights),
-        "protected_count": sum(not server.needs_attention for server in servers),
         "may_assign": Permission.ASSIGN_MACHINES in rights,
         "notifications": list(unread.order_by("-created_at")[:NEWS_ROWS]),
         **overview_context(request),
