@@ -13,6 +13,7 @@ from disaster_recovery.charts import KindBars, chart_of
 from disaster_recovery.days import days_of
 from disaster_recovery.live import standing_mark
 from disaster_recovery.reasons import action_of, page_of, reasons_of
+from disaster_recovery.sites import sites_of
 from disaster_recovery.standing import standing_of
 from portal.access import Permission, Request, account_view, wants_fragment
 
@@ -34,6 +35,7 @@ def _context(request: Request) -> dict[str, Any]:
     return {
         "account": account,
         "standing": standing,
+        "sites": sites_of(account, rights, standing.checks),
         "reasons": reasons_of(standing, rights),
         "kinds": [KindBars(kind) for kind in standing.kinds],
         "chart": chart_of(days_of(account)),

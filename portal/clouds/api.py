@@ -170,11 +170,24 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Storage:
+    """How full a site is, whoever filled it."""
+
+    used_bytes: int
+    capacity_bytes: int
+
+
+@dataclass(frozen=True)
 class Inventory:
-    """Everything of one site that could be protected. Copies made by us are left out."""
+    """Everything of one site that could be protected. Copies made by us are left out.
+
+    ``storage`` is None where the cloud tells none: a cluster that has just started, or a public
+    cloud, which has quotas and no end.
+    """
 
     servers: tuple[Server, ...]
     volumes: tuple[Volume, ...]
+    storage: Storage | None = None
 
 
 @dataclass(frozen=True)

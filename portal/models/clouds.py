@@ -101,6 +101,9 @@ class CloudAccount(models.Model):
     last_answer_at = models.DateTimeField(null=True, editable=False)
     identity = models.CharField(max_length=200, blank=True, editable=False)
     version = models.CharField(max_length=100, blank=True, editable=False)
+    # How full its storage is, whoever filled it; None where the cloud tells none (Azure).
+    storage_used_bytes = models.PositiveBigIntegerField(null=True, editable=False)
+    storage_capacity_bytes = models.PositiveBigIntegerField(null=True, editable=False)
     synced_at = models.DateTimeField(null=True, editable=False)
     # Nothing is asked of this cloud before then (Retry-After).
     busy_until = models.DateTimeField(null=True, editable=False)

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from disaster_recovery.sites import sites_of
 from disaster_recovery.standing import glance_of
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Notification
@@ -44,7 +45,8 @@ def _state(request: Request) -> dict[str, Any]:
     unread = Notification.objects.unread_by(request.user, account)
     return {
         "glance": glance,
-        "calendar": calendar_of(account, glance),
+        "sites": sites,
+        "calendar": calendar_of(account, glance, sites.kinds),
         "servers": servers,
         "volumes": volumes,
         "concerns": concerns + volume_concerns_of(account, volumes, rights),
