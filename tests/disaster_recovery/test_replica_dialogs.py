@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -244,3 +245,13 @@ def test_a_deletion_lists_what_goes_at_both_sites(place: Place, admin: Client) -
     )
     assert ("stays, also when this is its last backup" in text) == (is_ahv and place.is_volume)
     assert not Task.objects.filter(kind__startswith="delete").exists()
+
+
+def test_no_other_status_can_be_stored(place: Place) -> None:
+    replica = place.have_replica()
+    for rows, column in (
+        (Replica.objects.filter(pk=replica.pk), "status"),
+        (Backup.objects.filter(pk=place.backup.pk), "replication_status"),
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rows.update(**{column: "paused"})
