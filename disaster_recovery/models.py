@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from hashlib import sha256
+from typing import ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -90,6 +91,15 @@ class ReadinessCheck(models.Model):
     Each run replaces those of the run before.
     """
 
+    # What heads the columns of ``rows``, by the check's key (R106, R121, R127).
+    HEADS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "containers": ("Source vStore", "Destination vStore"),
+        "containers_back": ("Source vStore", "Destination vStore"),
+        "instance_types": ("Instance type", "Primary", "Secondary"),
+        "vm_sizes": ("VM size", "Primary", "Secondary"),
+        "quotas": ("Quota", "Used", "Limit", "Share"),
+    }
+
     class State(models.TextChoices):
         PASSED = "passed", "Passed"
         WARNING = "warning", "Warning"
@@ -116,6 +126,11 @@ class ReadinessCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title}: {self.get_state_display()}"
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What heads the columns of its rows."""
+        return self.HEADS.get(self.key, ())
 
 
 class DiscrepancyQuerySet(models.QuerySet["Discrepancy"]):

@@ -95,6 +95,9 @@ def test_saving_checks_both_sites_and_switches_it_on(scene: RecoveryScene, perso
     assert Notification.objects.get(task=task).title == "Disaster recovery is configured"
     assert AuditEntry.objects.filter(action="recovery.enable").exists()
     page = person.get(_url(scene.account)).text
+    # R121, R127: mapped containers, or quotas, are a table with named columns.
+    heads = ("Source vStore", "Destination vStore") if scene.is_ahv else ("Used", "Limit")
+    assert all(f'<th scope="col">{head}</th>' in page for head in heads)
     assert "Check again" in page
     assert "Every backup is replicated to" in page
 
