@@ -15,7 +15,6 @@ from reporting.course import lines_of, queue_of
 from reporting.standing import standing_of
 from reporting.words import kind_label
 
-
 RESTORES = ("restore_backup", "restore_volume_backup")
 
 
