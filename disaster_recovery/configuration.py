@@ -228,6 +228,8 @@ def facts_of(kept: Mapping[str, Any]) -> SiteFacts:
         regions=tuple(kept["regions"]),
         sizes={name: (values[0], values[1]) for name, values in kept["sizes"].items()},
         quotas=tuple(Quota(**quota) for quota in kept["quotas"]),
+        # Tasks from before a release that asks for this have none.
+        is_read_only=kept.get("is_read_only", False),
     )
 
 

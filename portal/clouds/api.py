@@ -332,6 +332,9 @@ class SiteFacts:
     regions: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
+    # Whether the credentials may look and change nothing; where rights are finer, `Identity`
+    # warns of those that are missing.
+    is_read_only: bool = False
 
 
 class TransferCloud(Protocol):

@@ -124,6 +124,23 @@ def test_a_red_check_blocks_and_nothing_of_what_was_chosen_is_kept(
         sites |= kept
 
 
+@pytest.mark.parametrize("name", ["ahv-lon-01", "ahv-dub-02"])
+def test_who_may_only_look_at_a_cluster_blocks_and_is_named(
+    lab: Lab, lab_server: LabServer, name: str
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER, is_on=False)
+    lab.clusters[name].identity.is_viewer = True
+    try:
+        task = scene.enable()
+    finally:
+        lab.clusters[name].identity.is_viewer = False
+    assert task.state == Task.State.FAILED
+    assert f"Prism Element rights on {name}" in task.error
+    assert scene.enable().state == Task.State.DONE
+    # Asking leaves nothing behind.
+    assert not lab.clusters[name].protection_domains
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -31,6 +31,8 @@ TASK = "task:"
 ENDED = "ended:"
 # Nothing to ask about: done at once, the verb looks again.
 AGAIN = "again:"
+# The name of no protection domain: ours end with the id of something.
+NO_DOMAIN = "standby-pd-none"
 STORAGE = ("usage", "capacity")
 UNDER_WAY = frozenset({"running", "queued"})
 
@@ -54,6 +56,19 @@ class Cluster:
         told = wire.obj(self.describe().body).get("usage_stats") or {}
         used, capacity = (wire.number(told, f"storage.{name}_bytes") for name in STORAGE)
         return Storage(used, capacity) if used >= 0 and capacity > 0 else None
+
+    def is_read_only(self) -> bool:
+        """Whether the user is a viewer, to whom every change is refused with 403 (1.2).
+
+        Nothing tells a user's role: so what cannot be there is deleted, and nothing happens.
+        """
+        try:
+            self.http.delete(f"/protection_domains/{NO_DOMAIN}")
+        except SignInRefused:
+            return True
+        except CloudRefused:
+            return False
+        return False
 
     def vms(self, *, name: str = "", with_disks: bool = True) -> list[Vm]:
         """GET /vms, all of them or those of this name. Names are not unique."""
