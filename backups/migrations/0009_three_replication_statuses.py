@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("backups", "0008_missing_since"),
-        ("portal", "0011_storage_of_sites"),
+        ("portal", "0014_storage_of_sites"),
     ]
 
     operations = [

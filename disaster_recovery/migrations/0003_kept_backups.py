@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("disaster_recovery", "0002_discrepancies"),
-        ("portal", "0011_storage_of_sites"),
+        ("portal", "0014_storage_of_sites"),
     ]
 
     operations = [

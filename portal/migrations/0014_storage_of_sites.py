@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0010_aws_and_gcp_accounts"),
+        ("portal", "0013_aws_and_gcp_accounts"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0009_disaster_recovery"),
+        ("portal", "0012_notification_kind"),
     ]
 
     operations = [
