@@ -5,7 +5,16 @@ from __future__ import annotations
 from django.urls import path
 
 from reporting.api import api, marked
-from reporting.views import audit, cloud_account_tasks, notifications, overview, tasks
+from reporting.views import (
+    analytics,
+    audit,
+    cloud_account_tasks,
+    notifications,
+    overview,
+    reports,
+    sessions,
+    tasks,
+)
 
 app_name = "reporting"
 
@@ -38,6 +47,21 @@ urlpatterns = [
         name="notification_dismiss",
     ),
     path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
+    path(f"{_ACCOUNT}session-trail/", sessions.session_list, name="session_list"),
+    path(f"{_ACCOUNT}session-logs/", sessions.session_log_list, name="session_log_list"),
+    path(
+        f"{_ACCOUNT}session-logs/<uuid:session>/",
+        sessions.session_log_detail,
+        name="session_log_detail",
+    ),
+    path(f"{_ACCOUNT}reports/", reports.report_list, name="report_list"),
+    path(f"{_ACCOUNT}reports/print/", reports.report_print, name="report_print"),
+    path(f"{_ACCOUNT}reports/<slug:data_type>/csv/", reports.report_export, name="report_export"),
+    path(
+        f"{_ACCOUNT}analytics/<slug:data_type>/",
+        analytics.analytics_detail,
+        name="analytics_detail",
+    ),
     path(_CLOUD_TASK, cloud_account_tasks.cloud_account_task, name="cloud_account_task"),
     path(
         f"{_CLOUD_TASK}cancel/",

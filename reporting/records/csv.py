@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -32,7 +32,7 @@ _ROWS_AT_ONCE = 500
 _NO_CELL = "="
 
 
-def csv_of(data_set: DataSet, rows: Rows) -> Iterator[bytes]:
+def csv_of(data_set: DataSet, rows: Rows) -> Generator[bytes, None, None]:
     """Return the file's pieces: rows in the order that `rows_of` gave them.
 
     Has to be used up, or closed, in the thread that uses the database.
@@ -43,7 +43,7 @@ def csv_of(data_set: DataSet, rows: Rows) -> Iterator[bytes]:
     return _pieces(header.encode(), lines(data_set.columns, _ordered(rows, is_postgresql)))
 
 
-def _pieces(header: bytes, lines: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+def _pieces(header: bytes, lines: Iterator[Sequence[bytes]]) -> Generator[bytes, None, None]:
     """Put lines, which come in bunches, together to pieces of some size."""
     held, length, enough = [header], len(header), _FIRST_BYTES
     for bunch in lines:
@@ -62,7 +62,7 @@ def _ordered(rows: Rows, is_postgresql: bool) -> Rows:
     fields = {field.name: field for field in rows.model._meta.concrete_fields}
     order = [
         Collate(F(name), "C") if isinstance(fields.get(name), CharField | TextField) else name
-        for name in rows.query.order_by
+        for name in map(str, rows.query.order_by)
     ]
     return rows.order_by(*order)
 
@@ -75,20 +75,23 @@ def _copied(columns: Sequence[Column], rows: Rows) -> Iterator[Sequence[bytes]]:
     select, params = rows.values_list(*(column.text for column in columns)).query.sql_with_params()
     copy = f"COPY ({select}) TO STDOUT (FORMAT csv, NULL '{_NO_CELL}')"
     database = connections[rows.db]
-    with transaction.atomic(using=rows.db):
+    with (
+        transaction.atomic(using=rows.db),
         # COPY takes no parameters: psycopg writes them into the statement as literals.
-        with psycopg.ClientCursor(database.connection) as cursor, cursor.copy(copy, params) as out:
-            held: list[bytes] = []
-            keep, length, enough = held.append, 0, _FIRST_BYTES
-            for line in out:
-                keep(line[:-1])
-                keep(b"\r\n")
-                length += len(line)
-                if length >= enough:
-                    yield held
-                    held = []
-                    keep, length, enough = held.append, 0, _PIECE_BYTES
-            yield held
+        psycopg.ClientCursor(database.connection) as cursor,
+        cursor.copy(copy, params) as out,
+    ):
+        held: list[bytes] = []
+        keep, length, enough = held.append, 0, _FIRST_BYTES
+        for line in out:
+            keep(bytes(line[:-1]))
+            keep(b"\r\n")
+            length += len(line)
+            if length >= enough:
+                yield held
+                held = []
+                keep, length, enough = held.append, 0, _PIECE_BYTES
+        yield held
 
 
 # SQLite
@@ -103,7 +106,9 @@ def _fetched(columns: Sequence[Column], rows: Rows) -> Iterator[Sequence[bytes]]
         cursor.execute(select, params)
         number = 20
         while found := cursor.fetchmany(number):
-            cells = [each(column) for each, column in zip(finish, zip(*found, strict=True), strict=True)]
+            cells = [
+                each(column) for each, column in zip(finish, zip(*found, strict=True), strict=True)
+            ]
             lines = "\r\n".join(map(",".join, zip(*cells, strict=True)))
             yield [lines.encode(), b"\r\n"]
             number = _ROWS_AT_ONCE

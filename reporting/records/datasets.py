@@ -60,9 +60,10 @@ class DataSet:
 def _labelled(rows: Rows, account: Account) -> Rows:
     """Give rows of one account its names, as text: tables joined for them cost the row order."""
     organization = Value(account.organization.name, output_field=TextField())
-    return rows.annotate(
+    labelled: Rows = rows.annotate(
         account_label=Value(account.name, output_field=TextField()), organization_label=organization
     )
+    return labelled
 
 
 def _over(value: str, divisor: str | float) -> Expression:

@@ -59,7 +59,7 @@ def test_a_file_is_the_same_to_the_byte_on_either_database(account: Account) -> 
         "entity_id,organization,account,details,ip_address,api_client,request_id\r\n"
         "2025-11-19T12:00:00.000005Z,,,,Hana,backup.create,done,,Sandbox,,"
         f"{named},{{}},,,\r\n"
-        "2025-11-20T11:00:00.000000Z,,,'@ann,\"'=cmd|\"\"/c calc\"\"!A1\",account.edit,failed,,"
+        '2025-11-20T11:00:00.000000Z,,,\'@ann,"\'=cmd|""/c calc""!A1",account.edit,failed,,'
         f'"two\nlines, Kovář",,{named},'
         '"{""n"": [1, true, null], ""name"": ""q\\""\\\\"", ""task"": ""ü"", '
         '""after"": {""zone"": ""UTC""}}"'
@@ -83,7 +83,7 @@ def test_numbers_and_durations_are_the_same_on_either_database(account: Account)
     rows = cells_of(file_of(DataType.SESSION_TRAIL, account))
     assert [row["duration_seconds"] for row in rows] == ["1", "3599", "86400"]
     assert [row["distance_km"] for row in rows] == ["1.01", "12.35", ""]
-    assert {row["account"] for row in rows} == {"'=Radiology \"PACS\""}
+    assert {row["account"] for row in rows} == {'\'=Radiology "PACS"'}
 
 
 def test_text_stands_in_the_order_of_its_bytes(account: Account) -> None:
@@ -119,7 +119,7 @@ def test_what_narrows_the_rows_is_never_part_of_the_statement(account: Account) 
 class AnyText(HypothesisTestCase):
     """Whatever stands in a cell, a reader gets it back, with an apostrophe if it was a formula."""
 
-    texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=9)
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
 
     @hypothesis_settings(max_examples=60, deadline=None)
     @given(st.lists(texts, min_size=1, max_size=4))
@@ -132,7 +132,7 @@ class AnyText(HypothesisTestCase):
         rows = cells_of(file_of(DataType.AUDIT_TRAIL, account))
         got = [row["entity_name"] for row in rows]
         assert [each.removeprefix("'") for each in got] == [e.removeprefix("'") for e in labels]
-        assert not any(each[:1] in tuple("=+-@\t\r\n＝＋－＠") for each in got if each)
+        assert not any(each[:1] in tuple("=+-@\t\r\n＝＋－＠") for each in got if each)  # noqa: RUF001
 
 
 def _many(account: Account, count: int = 20_000) -> None:
