@@ -7,11 +7,14 @@ from django.urls import path
 from reporting.api import api, marked
 from reporting.views import (
     alerts,
+    analytics,
     audit,
     cloud_account_tasks,
     metrics,
     notifications,
     overview,
+    reports,
+    sessions,
     tasks,
 )
 
@@ -57,6 +60,21 @@ urlpatterns = [
     path(f"{_ALERT}pause/", alerts.alert_pause, name="alert_pause"),
     path(f"{_ALERT}test/", alerts.alert_test, name="alert_test"),
     path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
+    path(f"{_ACCOUNT}session-trail/", sessions.session_list, name="session_list"),
+    path(f"{_ACCOUNT}session-logs/", sessions.session_log_list, name="session_log_list"),
+    path(
+        f"{_ACCOUNT}session-logs/<uuid:session>/",
+        sessions.session_log_detail,
+        name="session_log_detail",
+    ),
+    path(f"{_ACCOUNT}reports/", reports.report_list, name="report_list"),
+    path(f"{_ACCOUNT}reports/print/", reports.report_print, name="report_print"),
+    path(f"{_ACCOUNT}reports/<slug:data_type>/csv/", reports.report_export, name="report_export"),
+    path(
+        f"{_ACCOUNT}analytics/<slug:data_type>/",
+        analytics.analytics_detail,
+        name="analytics_detail",
+    ),
     path(_CLOUD_TASK, cloud_account_tasks.cloud_account_task, name="cloud_account_task"),
     path(
         f"{_CLOUD_TASK}cancel/",
