@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from reporting.models.api_keys import ApiKey
+from reporting.models.api_keys import ApiKey, ApiRequest
 from reporting.models.availability import MOST_MONTHS, DataAvailability, DataType
 from reporting.models.sessions import Session, SessionEvent, Wait
 
 __all__ = [
     "MOST_MONTHS",
     "ApiKey",
+    "ApiRequest",
     "DataAvailability",
     "DataType",
     "Session",
