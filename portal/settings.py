@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "django_tables2",
+    "ninja",
     "csp",
 ]
 
@@ -232,6 +233,9 @@ ENGINE_LEASE_SECONDS = env.float("ENGINE_LEASE_SECONDS", default=15.0)
 CLOUD_CONNECT_TIMEOUT_SECONDS = env.float("CLOUD_CONNECT_TIMEOUT_SECONDS", default=5.0)
 CLOUD_READ_TIMEOUT_SECONDS = env.float("CLOUD_READ_TIMEOUT_SECONDS", default=30.0)
 INVENTORY_MINUTES = env.int("INVENTORY_MINUTES", default=10)
+
+# What one key may ask of the API in a minute, over all processes.
+API_REQUESTS_A_MINUTE = env.int("API_REQUESTS_A_MINUTE", default=600)
 
 DJANGO_TABLES2_TEMPLATE = "portal/_table.html"
 LOGGING = logging_config(env.str("LOG_LEVEL", default="INFO"))
