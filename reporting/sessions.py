@@ -91,6 +91,7 @@ def _take_in(account: Account, event: Event) -> Outcome:
         return Outcome(event.event_id, "duplicate")
     was_closed = session.state == State.CLOSED
     _fold(session)
+    session.changed_at = clock.now()
     session.save()
     if session.state == State.CLOSED and not was_closed:
         post_session.begin(session)

@@ -67,5 +67,6 @@ def account_of(
 
 def actor_of(request: HttpRequest) -> Actor:
     """The key as the one who acts: what services put into the audit trail."""
-    label = f"API key {key_of(request).name}"
-    return Actor(None, label, client_address(request), getattr(request, "id", ""))
+    key = key_of(request)
+    source, request_id = client_address(request), getattr(request, "id", "")
+    return Actor(None, f"API key {key.name}", source, request_id, api_client=str(key.pk))

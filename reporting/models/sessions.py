@@ -68,6 +68,8 @@ class Session(models.Model):
     close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    # When a report last changed it: what has changed is counted again.
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SessionQuerySet.as_manager()
 
@@ -83,6 +85,8 @@ class Session(models.Model):
         indexes = (
             models.Index(fields=["account", "-started_at", "-id"], name="session_of_account"),
             models.Index(fields=["account", "user_name", "state"], name="session_of_user"),
+            models.Index(fields=["account", "changed_at"], name="session_by_change"),
+            models.Index(fields=["account", "ended_at"], name="session_by_end"),
         )
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('portal', '0009_disaster_recovery'),
+        ('portal', '0011_fill_names_in_the_audit_trail'),
     ]
 
     operations = [
