@@ -23,9 +23,7 @@ class NameTaken(Refused):
 
 
 @transaction.atomic
-def start_once(
-    key: ApiKey, name: str, asked: str, start: Callable[[], Task]
-) -> tuple[UUID, bool]:
+def start_once(key: ApiKey, name: str, asked: str, start: Callable[[], Task]) -> tuple[UUID, bool]:
     """Start a task; if the key asked the same under this name before, answer that task.
 
     Returns the task's id, and whether it was started now. ``asked`` is all that was asked, as

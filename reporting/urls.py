@@ -5,7 +5,15 @@ from __future__ import annotations
 from django.urls import path
 
 from reporting.api import api, framed
-from reporting.views import api_docs, api_keys, audit, cloud_account_tasks, notifications, overview, tasks
+from reporting.views import (
+    api_docs,
+    api_keys,
+    audit,
+    cloud_account_tasks,
+    notifications,
+    overview,
+    tasks,
+)
 
 app_name = "reporting"
 
@@ -46,9 +54,7 @@ urlpatterns = [
     path(_KEYS, api_keys.api_key_list, name="api_key_list"),
     path(f"{_KEYS}create/", api_keys.api_key_create, name="api_key_create"),
     path(f"{_KEYS}<uuid:api_key>/revoke/", api_keys.api_key_revoke, name="api_key_revoke"),
-    path(
-        _ORGANIZATION_KEYS, api_keys.organization_api_key_list, name="organization_api_key_list"
-    ),
+    path(_ORGANIZATION_KEYS, api_keys.organization_api_key_list, name="organization_api_key_list"),
     path(
         f"{_ORGANIZATION_KEYS}create/",
         api_keys.organization_api_key_create,

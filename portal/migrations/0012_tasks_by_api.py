@@ -4,15 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('portal', '0011_fill_names_in_the_audit_trail'),
+        ("portal", "0011_fill_names_in_the_audit_trail"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='task',
-            name='origin',
-            field=models.CharField(choices=[('person', 'Person'), ('schedule', 'Schedule'), ('system', 'Standby'), ('api', 'API key')], default='person', max_length=10),
+            model_name="task",
+            name="origin",
+            field=models.CharField(
+                choices=[
+                    ("person", "Person"),
+                    ("schedule", "Schedule"),
+                    ("system", "Standby"),
+                    ("api", "API key"),
+                ],
+                default="person",
+                max_length=10,
+            ),
         ),
     ]

@@ -16,11 +16,13 @@ from portal.problems import problem_of
 DESCRIPTION = """What an account has, its records, and starting backups, for programs.
 
 A key is made on an account's page Settings, API, or on the page Organizations for all accounts
-below; its role says what it may do. It signs in with `Authorization: Bearer <token>`, or signs each
-request: `X-Frame-ClientId`, `X-Frame-Timestamp` (seconds since 1970, within five minutes of now) and
-`X-Frame-Signature`, the lowercase hex HMAC-SHA256 of time and client id, keyed with the secret.
+below; its role says what it may do. It signs in with `Authorization: Bearer <token>`, or signs
+each request: `X-Frame-ClientId`, `X-Frame-Timestamp` (seconds since 1970, within five minutes of
+now) and `X-Frame-Signature`, the lowercase hex HMAC-SHA256 of time and client id, keyed with the
+secret.
 
-Times are ISO 8601 in UTC. Lists come a page at a time: hand `next` back as `cursor` until it is null.
+Times are ISO 8601 in UTC. Lists come a page at a time: hand `next` back as `cursor` until it is
+null.
 """
 _PREFIX = "/api/v1/"
 _SAID = {
@@ -80,7 +82,9 @@ def _finish(operation: dict[str, Any]) -> None:
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter is there or it is not."""
-    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    kinds: list[dict[str, Any]] = [
+        each for each in schema.get("anyOf", ()) if each != {"type": "null"}
+    ]
     if len(kinds) != 1:
         return schema
     return kinds[0] | {"description": schema.get("description", "")}

@@ -55,9 +55,7 @@ def require(request: HttpRequest, permission: Permission) -> ApiKey:
     return key
 
 
-def account_of(
-    request: HttpRequest, pk: UUID, permission: Permission = Permission.VIEW
-) -> Account:
+def account_of(request: HttpRequest, pk: UUID, permission: Permission = Permission.VIEW) -> Account:
     """An account within the key's reach: 403 without the right, 404 out of reach."""
     account = require(request, permission).accounts().filter(pk=pk).first()
     if account is None:

@@ -26,7 +26,7 @@ _NEWEST = Order("created_at", is_descending=True)
 
 Kind = Literal[*Resource.Kind.values]  # type: ignore[valid-type]
 # How the latest backup of a resource stands, as its own page shows it.
-Latest = Literal["none", *(str(each) for each in Backup.TELLING)]  # type: ignore[valid-type]
+Latest = Literal["none", "creating", "ready", "failed", "missed"]
 
 
 class ResourceOut(Schema):

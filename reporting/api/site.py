@@ -16,10 +16,11 @@ from ninja.responses import NinjaJSONEncoder
 from backups.services import PowerOffNotAccepted
 from portal.problems import problem_of
 from portal.refusals import Refused
-from reporting.api import accounts, resources, sessions, starts
+from reporting.api import accounts, reports, resources, sessions, starts
 from reporting.api.document import DESCRIPTION, document
 from reporting.api.keys import Bearer, Signed, SignedIn
 from reporting.api.rates import PerKey
+
 
 class Encoder(NinjaJSONEncoder):
     """Times in UTC to the microsecond, as they are kept."""
@@ -54,6 +55,7 @@ api = Api(
 api.add_router("", accounts.router)
 api.add_router("", resources.router)
 api.add_router("", starts.router)
+api.add_router("", reports.router)
 api.add_router("/sessions", sessions.router)
 
 

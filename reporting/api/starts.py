@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from ninja import Field, Header, Router
+from ninja import Field, Router
 from ninja.errors import HttpError
+from ninja.params.functions import Header
 from ninja.responses import Status
 from pydantic import StrictBool
 
@@ -26,7 +28,7 @@ from reporting.api.values import Strict, Text, Title
 router = Router(tags=["starting"])
 STARTED = {202: TaskOut, **STARTING}
 
-REQUEST_NAME = Header(
+REQUEST_NAME: Any = Header(
     "",
     alias="Idempotency-Key",
     max_length=100,

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 # Text of one line: what cannot be stored or shown is refused.
 Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -27,8 +29,7 @@ def _in_utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        edge = datetime.min if at.year == 1 else datetime.max
-        return edge.replace(tzinfo=UTC)
+        return _FIRST if at.year == 1 else _LAST
 
 
 # A moment with its offset from UTC.

@@ -5,35 +5,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reporting', '0004_figures'),
+        ("reporting", "0004_figures"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='apikey',
-            name='rate_count',
+            model_name="apikey",
+            name="rate_count",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='apikey',
-            name='rate_minute',
+            model_name="apikey",
+            name="rate_minute",
             field=models.PositiveBigIntegerField(default=0, editable=False),
         ),
         migrations.CreateModel(
-            name='ApiRequest',
+            name="ApiRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('digest', models.CharField(max_length=64)),
-                ('task', models.UUIDField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('key', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='reporting.apikey')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("digest", models.CharField(max_length=64)),
+                ("task", models.UUIDField(null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "key",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="requests",
+                        to="reporting.apikey",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API request',
-                'constraints': [models.UniqueConstraint(fields=('key', 'name'), name='request_is_named_once')],
+                "verbose_name": "API request",
+                "constraints": [
+                    models.UniqueConstraint(fields=("key", "name"), name="request_is_named_once")
+                ],
             },
         ),
     ]

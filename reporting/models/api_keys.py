@@ -96,8 +96,9 @@ class ApiKey(models.Model):
         """The organizations within its scope, or the one its account belongs to."""
         if self.customer_id:
             return Organization.objects.filter(customer=self.customer_id)
-        organization = self.account.organization_id if self.account else self.organization_id
-        return Organization.objects.filter(pk=organization)
+        if self.organization_id:
+            return Organization.objects.filter(pk=self.organization_id)
+        return Organization.objects.filter(accounts=self.account_id)
 
 
 class ApiRequest(models.Model):

@@ -1,0 +1,159 @@
+"""Records of an account: the eight data types that the table of data availability ticks (R143).
+
+Each has an address and columns of its own; those of the others do not exist (R147, R152, R154).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema
+from ninja.errors import HttpError
+from pydantic import create_model
+
+from portal.engine import clock
+from portal.models import Account
+from reporting.api.keys import account_of
+from reporting.api.pages import NO_PAGE, PageQuery, refuse_unknown
+from reporting.api.problems import PROBLEMS
+from reporting.models import DataAvailability, Frequency
+from reporting.records import DATA_SETS, Column, DataSet, Kind, Span, beyond, part_of, rows_of
+
+router = Router(tags=["reports"])
+# Where an open end of a span is put, and one beyond what calendars of all zones can say.
+_FIRST, _LAST = date(1970, 1, 1), date(9000, 1, 1)
+
+_TYPES: dict[Kind, Any] = {
+    Kind.TEXT: str | None,
+    Kind.TIME: datetime | None,
+    Kind.ID: UUID | None,
+    Kind.INTEGER: int | None,
+    Kind.NUMBER: float | None,
+}
+
+
+class ReportQuery(PageQuery):
+    from_: date | None = Field(None, alias="from", description="First day, in the account's zone.")
+    to: date | None = Field(None, description="Last day, in the account's zone.")
+
+
+def _with_frequency(data_set: DataSet) -> type[ReportQuery]:
+    if not data_set.frequencies:
+        return ReportQuery
+    kind: Any = Literal[*(str(each) for each in data_set.frequencies)]
+    said = Field(str(Frequency.DAY), description="Figures of hours, days or months.")
+    return create_model(f"{_camel(data_set)}Query", __base__=ReportQuery, frequency=(kind, said))
+
+
+def _page_schema(data_set: DataSet) -> type[Schema]:
+    columns: dict[str, Any] = {
+        each.name: (_type_of(data_set, each), ...) for each in data_set.columns
+    }
+    row = create_model(f"{_camel(data_set)}Row", __base__=Schema, **columns)
+    items: Any = list[row]  # type: ignore[valid-type]
+    return create_model(
+        f"{_camel(data_set)}Page", __base__=Schema, items=(items, ...), next=(str | None, ...)
+    )
+
+
+def _type_of(data_set: DataSet, column: Column) -> Any:
+    """What a value of the column is; JSON columns are objects."""
+    model = data_set.rows(Account()).model
+    fields = {field.name: field for field in model._meta.get_fields()}
+    is_json = isinstance(fields.get(str(column.source)), models.JSONField)
+    return dict[str, Any] if is_json else _TYPES[column.kind]
+
+
+def _camel(data_set: DataSet) -> str:
+    return data_set.type.label.replace(" ", "")
+
+
+def _reader(data_set: DataSet) -> Callable[..., Any]:
+    """The operation that reads one data set."""
+    query_type = _with_frequency(data_set)
+
+    def read(request: HttpRequest, account: UUID, query: Any) -> dict[str, Any]:
+        refuse_unknown(request, query)
+        found = account_of(request, account)
+        availability = DataAvailability.objects.get(data_type=data_set.type)
+        if not availability.has_api:
+            raise HttpError(404, f"{data_set.type.label} cannot be read by the API.")
+        return _part(data_set, found, availability, query)
+
+    read.__name__ = f"read_{data_set.type}"
+    read.__doc__ = f"{data_set.type.label} of the account, the oldest first, as far as available."
+    read.__annotations__["query"] = Query[query_type]  # type: ignore[misc,valid-type]
+    return read
+
+
+def _part(
+    data_set: DataSet, account: Account, availability: DataAvailability, query: ReportQuery
+) -> dict[str, Any]:
+    frequency = getattr(query, "frequency", "")
+    place = _place(data_set, frequency, query.cursor)
+    rows = rows_of(
+        data_set,
+        account,
+        availability,
+        _span(account, query),
+        clock.now(),
+        frequency=frequency,
+        narrowed=beyond(data_set, place) if place else None,
+    )
+    part = part_of(data_set, rows, query.limit)
+    return {"items": part.rows, "next": _cursor(data_set, frequency, part.place)}
+
+
+def _span(account: Account, query: ReportQuery) -> Span:
+    first = min(max(query.from_ or _FIRST, _FIRST), _LAST)
+    last = min(max(query.to or _LAST, _FIRST), _LAST)
+    return Span(first, last, account.zone)
+
+
+def _cursor(data_set: DataSet, frequency: str, place: tuple[Any, ...] | None) -> str | None:
+    """The place where the next rows begin, as opaque text."""
+    if place is None:
+        return None
+    text = json.dumps([data_set.type, frequency, *(str(each) for each in place)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _place(data_set: DataSet, frequency: str, cursor: str) -> list[Any]:
+    """What `_cursor` has put away; 404 for what it has not, or for another list."""
+    if not cursor:
+        return []
+    model = data_set.rows(Account()).model
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        kind, of, *texts = json.loads(base64.urlsafe_b64decode(padded.encode()))
+        if [kind, of, len(texts)] != [data_set.type, frequency, len(data_set.order)]:
+            raise ValueError(f"a cursor of {kind}, not of {data_set.type}")
+        return [_value(model, name, text) for name, text in zip(data_set.order, texts, strict=True)]
+    except (ValueError, TypeError, OverflowError, binascii.Error, ValidationError) as error:
+        raise HttpError(404, NO_PAGE) from error
+
+
+def _value(model: type[models.Model], name: str, text: Any) -> Any:
+    field = model._meta.get_field(name)
+    if not isinstance(text, str) or "\0" in text or not isinstance(field, models.Field):
+        raise TypeError(f"{text!r} is no value of {name}")
+    value = field.to_python(text)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+for _each in DATA_SETS.values():
+    if _each.columns:
+        router.get(
+            f"/accounts/{{account}}/reports/{_each.type.replace('_', '-')}",
+            response={200: _page_schema(_each), **PROBLEMS},
+            summary=f"Read {_each.type.label}",
+        )(_reader(_each))
