@@ -26,7 +26,7 @@ null.
 """
 _PREFIX = "/api/v1/"
 _SAID = {
-    400: "The request cannot be understood: its body is no JSON.",
+    400: "Cannot parse request body",
     401: "The key is missing, wrong or revoked, or the signature does not fit or is too old.",
     403: "The key's role has no right to this.",
     404: "There is no such thing, or the key does not reach it.",

@@ -25,6 +25,7 @@ from portal.models import Account
 from reporting.api.keys import account_of
 from reporting.api.pages import NO_PAGE, PageQuery, refuse_unknown
 from reporting.api.problems import PROBLEMS
+from reporting.api.values import Day
 from reporting.models import DataAvailability, Frequency
 from reporting.records import DATA_SETS, Column, DataSet, Kind, Span, beyond, part_of, rows_of
 
@@ -42,8 +43,8 @@ _TYPES: dict[Kind, Any] = {
 
 
 class ReportQuery(PageQuery):
-    from_: date | None = Field(None, alias="from", description="First day, in the account's zone.")
-    to: date | None = Field(None, description="Last day, in the account's zone.")
+    from_: Day | None = Field(None, alias="from", description="First day, in the account's zone.")
+    to: Day | None = Field(None, description="Last day, in the account's zone.")
 
 
 def _with_frequency(data_set: DataSet) -> type[ReportQuery]:

@@ -42,7 +42,7 @@ class ClientFacts(Strict):
     ip: Line = Field(default="", max_length=45)
     os: Line = Field(default="", max_length=100)
     browser: Line = Field(default="", max_length=100)
-    distance_km: float | None = Field(default=None, ge=0, le=50_000, allow_inf_nan=False)
+    distance_km: float | None = Field(default=None, ge=0, le=50_000, strict=True)
 
 
 # The same as the validator below says, for programs.
@@ -68,7 +68,7 @@ class EventIn(Strict):
     launchpad: Line = Field(default="", max_length=100)
     application: Line = Field(default="", max_length=100)
     client: ClientFacts = Field(default_factory=ClientFacts)
-    average_latency_ms: float | None = Field(default=None, ge=0, le=3_600_000, allow_inf_nan=False)
+    average_latency_ms: float | None = Field(default=None, ge=0, le=3_600_000, strict=True)
     close_reason: Literal["", *Session.CloseReason.values] = ""  # type: ignore[valid-type]
 
     @model_validator(mode="after")

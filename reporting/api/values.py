@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from ninja import Schema
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 # Text of one line: what cannot be stored or shown is refused.
 Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
@@ -32,6 +33,14 @@ def _in_utc(at: datetime) -> datetime:
         return _FIRST if at.year == 1 else _LAST
 
 
+def _is_day(value: Any) -> Any:
+    """Refuse numbers here too, and times."""
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("a day is written like 2026-03-02")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
 # A moment with its offset from UTC.
 Instant = Annotated[AwareDatetime, BeforeValidator(_is_written), AfterValidator(_in_utc)]
 
