@@ -6,12 +6,15 @@ from django.urls import path
 
 from reporting.api import api, framed
 from reporting.views import (
+    analytics,
     api_docs,
     api_keys,
     audit,
     cloud_account_tasks,
     notifications,
     overview,
+    reports,
+    sessions,
     tasks,
 )
 
@@ -75,6 +78,21 @@ urlpatterns = [
         f"{_CUSTOMER_KEYS}<uuid:api_key>/revoke/",
         api_keys.customer_api_key_revoke,
         name="customer_api_key_revoke",
+    ),
+    path(f"{_ACCOUNT}session-trail/", sessions.session_list, name="session_list"),
+    path(f"{_ACCOUNT}session-logs/", sessions.session_log_list, name="session_log_list"),
+    path(
+        f"{_ACCOUNT}session-logs/<uuid:session>/",
+        sessions.session_log_detail,
+        name="session_log_detail",
+    ),
+    path(f"{_ACCOUNT}reports/", reports.report_list, name="report_list"),
+    path(f"{_ACCOUNT}reports/print/", reports.report_print, name="report_print"),
+    path(f"{_ACCOUNT}reports/<slug:data_type>/csv/", reports.report_export, name="report_export"),
+    path(
+        f"{_ACCOUNT}analytics/<slug:data_type>/",
+        analytics.analytics_detail,
+        name="analytics_detail",
     ),
     path(_CLOUD_TASK, cloud_account_tasks.cloud_account_task, name="cloud_account_task"),
     path(
