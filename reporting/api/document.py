@@ -35,6 +35,7 @@ _SAID = {
     413: "The request is too large.",
     422: "The request is not valid; fields says what is wrong where. Nothing was changed.",
     429: "Too many requests with this key in this minute.",
+    503: "Other files are being written.",
     500: "Something went wrong here; the message has the request's id for a support case.",
 }
 
@@ -48,11 +49,13 @@ _RATE = {
     "X-RateLimit-Remaining": _integer("How many of them are left."),
     "X-RateLimit-Reset": _integer("When the next minute begins, in seconds since 1970."),
 }
+_WAIT = {"Retry-After": _integer("Seconds to wait.")}
 _MORE: dict[int, dict[str, Any]] = {
     202: {"Location": {"description": "Address of the task.", "schema": {"type": "string"}}},
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     405: {"Allow": {"schema": {"type": "string"}}},
-    429: {"Retry-After": _integer("Seconds to wait.")},
+    429: _WAIT,
+    503: _WAIT,
 }
 # Before the key is known, or after all has failed, there is no rate to tell.
 _WITHOUT_RATE = (401, 405, 500)

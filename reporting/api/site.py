@@ -21,6 +21,8 @@ from reporting.api.document import DESCRIPTION, document
 from reporting.api.keys import Bearer, Signed, SignedIn
 from reporting.api.rates import PerKey
 
+BUSY_SECONDS = 60
+
 
 class Encoder(NinjaJSONEncoder):
     """Times in UTC to the microsecond, as they are kept."""
@@ -117,7 +119,10 @@ def not_there(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return _answer(request, error.status_code, str(error))
+    answer = _answer(request, error.status_code, str(error))
+    if error.status_code == 503:
+        answer["Retry-After"] = str(BUSY_SECONDS)
+    return answer
 
 
 def _name_of(place: tuple[Any, ...]) -> str:
