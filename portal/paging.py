@@ -172,6 +172,11 @@ def cursor_of(order: Order, row: models.Model) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+def is_cursor(model: type[models.Model], order: Order, text: str) -> bool:
+    """Whether a page of such a list may have given this cursor out."""
+    return _decode(model, order, text) is not None
+
+
 def _decode(model: type[models.Model], order: Order, text: str) -> tuple[Any, Any] | None:
     try:
         padded = text + "=" * (-len(text) % 4)
