@@ -124,7 +124,7 @@ class CreateVolumeBackup(Workflow):
             external_id=task.memory["copy"],
             is_crash_consistent=task.memory["is_in_use"],
         )
-        if task.parent_id is None and task.origin == Task.Origin.PERSON:
+        if task.parent_id is None and task.origin in Task.ASKED_FOR:
             title = f"Backup of {backup.resource} created"
             tell_of(task, Level.INFO, title, backup.name, kind=Kind.BACKUP)
 

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "django_tables2",
+    "ninja",
     "csp",
 ]
 
@@ -247,6 +248,9 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_DIR = DATA_DIR / "metrics" / f"{socket.gethostname()}-{os.getppid()}"
 # prometheus-client reads this when it is imported, wherever that is first.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+
+# What one key may ask of the API in a minute, over all processes.
+API_REQUESTS_A_MINUTE = env.int("API_REQUESTS_A_MINUTE", default=600)
 
 DJANGO_TABLES2_TEMPLATE = "portal/_table.html"
 LOGGING = logging_config(env.str("LOG_LEVEL", default="INFO"))

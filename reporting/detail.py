@@ -15,6 +15,8 @@ from reporting.course import lines_of, queue_of
 from reporting.standing import standing_of
 from reporting.words import kind_label
 
+RESTORES = ("restore_backup", "restore_volume_backup")
+
 
 def detail_of(request: Request, task: Task) -> dict[str, Any]:
     """Context of ``reporting/_task.html`` for a task of the request's account.
@@ -77,6 +79,7 @@ def _facts(task: Task) -> dict[str, Any]:
         "kind_name": kind_label(task.kind),
         "lines": lines_of(task),
         "queue": queue_of(task),
+        "replica": task.args.get("replica") if task.kind in RESTORES else None,
         "looks_again_at": (
             task.next_wake_at if will_look and task.next_wake_at > timezone.now() else None
         ),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q
+from django.forms import BoundField
 
 from portal.forms import StandbyForm
 from portal.models import Account, Notification, RoleGrant, Task, User
 from portal.uuids import as_uuid
+from reporting.models import Frequency, Session
+from reporting.records import Span, start_of
+from reporting.spans import months_back
 from reporting.words import ACTION_GROUPS, kind_choices, kinds_named_as
 
 _SEARCH_LENGTH = 200
@@ -35,6 +40,14 @@ class FilterForm(StandbyForm):
     def choice(self) -> dict[str, Any]:
         """Everything asked for, by field, for the templates."""
         return {name: self.chosen(name) for name in self.fields}
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What was asked for besides days, by field, for the audit."""
+        days = {"since", "until"}
+        return {
+            name: str(value) for name, value in self.choice.items() if value and name not in days
+        }
 
     @property
     def is_narrowed(self) -> bool:
@@ -125,14 +138,11 @@ class DaysFilterForm(FilterForm):
         """That a row's time lies within the days asked for."""
         wanted = Q()
         if since := self.chosen("since"):
-            wanted &= Q(**{f"{column}__gte": self._midnight(since)})
+            wanted &= Q(**{f"{column}__gte": start_of(since, self._account.zone)})
         if until := self.chosen("until"):
-            wanted &= Q(**{f"{column}__lt": self._midnight(until + timedelta(days=1))})
+            after = start_of(until + timedelta(days=1), self._account.zone)
+            wanted &= Q(**{f"{column}__lt": after})
         return wanted
-
-    def _midnight(self, day: date) -> datetime:
-        """When a day begins in the account's time zone."""
-        return datetime.combine(day, time.min, tzinfo=self._account.zone)
 
 
 class NotificationFilterForm(DaysFilterForm):
@@ -192,3 +202,109 @@ def _entry_has(text: str) -> Q:
     for name in ("first_name", "last_name", "email"):
         found |= Q(**{f"{name}__icontains": text})
     return found | Q(request_id=text) | Q(source=text) | Q(api_client=text)
+
+
+class SessionFilterForm(DaysFilterForm):
+    """The Session Trail's filter."""
+
+    state = forms.ChoiceField(label="Status", choices=Session.State.choices, required=False)
+
+    def condition(self) -> Q:
+        """What a session must be to be listed."""
+        wanted = self.within_days("started_at")
+        if state := self.chosen("state"):
+            wanted &= Q(state=state)
+        if text := self.chosen("q"):
+            wanted &= _session_has(text)
+        return wanted
+
+
+def _session_has(text: str) -> Q:
+    """User or machine hold the text, or it is the broker's whole id of the session."""
+    names = ("user_name", "email", "first_name", "last_name", "machine_name")
+    found = Q(session_id=text) | Q(machine_id__iexact=text)
+    for name in names:
+        found |= Q(**{f"{name}__icontains": text})
+    return found
+
+
+class ReportForm(DaysFilterForm):
+    """The Reports page's days: the last thirty unless told otherwise; and a frequency."""
+
+    frequency = forms.ChoiceField(
+        label="Frequency of figures", choices=Frequency.choices, required=False
+    )
+
+    def __init__(self, data: Any, *, account: Account, today: date) -> None:
+        super().__init__(data, account=account)
+        self.today = today
+
+    @property
+    def span(self) -> Span:
+        """The days asked for. Of an open range the other end is today, or what is usual."""
+        last = self.chosen("until") or max(self.today, self.chosen("since") or self.today)
+        first = self.chosen("since") or min(last, self.usual_first(last))
+        return Span(first, last, self._account.zone)
+
+    def usual_first(self, last: date) -> date:
+        """The first day unless told otherwise."""
+        return last - timedelta(days=29)
+
+
+_NARROWING = ("system", "pool", "volume_type")
+
+
+class FiguresForm(ReportForm):
+    """What the charts of one type of figures show; at first, its whole period (Q1).
+
+    ``choices`` are values to narrow by, by column of the figures.
+    """
+
+    system = forms.ChoiceField(label="System", required=False)
+    pool = forms.ChoiceField(label="Pool", required=False)
+    volume_type = forms.ChoiceField(label="Volume type", required=False)
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        account: Account,
+        today: date,
+        months: int | None,
+        choices: Mapping[str, Sequence[tuple[str, str]]],
+        frequencies: Sequence[Frequency],
+    ) -> None:
+        super().__init__(data, account=account, today=today)
+        self._months = months or 12
+        offered = {**choices, "frequency": [(each.value, each.label) for each in frequencies]}
+        for name in ("frequency", *_NARROWING):
+            if name in offered:
+                self.fields[name] = forms.ChoiceField(
+                    label=self.fields[name].label, choices=offered[name], required=False
+                )
+            else:
+                del self.fields[name]
+        self._offered = [each.value for each in frequencies]
+
+    def usual_first(self, last: date) -> date:
+        """The first day of the period that is promised."""
+        return months_back(last, self._months)
+
+    @property
+    def shown_frequency(self) -> str:
+        """The one asked for, or the one that makes a picture of some dozen bars."""
+        days = self.span.days
+        usual = Frequency.HOUR if days <= 2 else Frequency.DAY if days <= 62 else Frequency.MONTH
+        if usual not in self._offered:
+            usual = Frequency.DAY
+        return str(self.chosen("frequency") or usual)
+
+    @property
+    def narrowing(self) -> list[BoundField]:
+        """The fields that narrow by what the figures are about."""
+        return [self[name] for name in _NARROWING if name in self.fields]
+
+    def condition(self) -> Q:
+        """What a row of figures must be to be counted."""
+        names = [name for name in _NARROWING if name in self.fields and self.chosen(name)]
+        return Q(**{name: self.chosen(name) for name in names})

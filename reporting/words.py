@@ -168,6 +168,7 @@ ACTION_GROUPS = {
     "account": "Account",
     "cloud_account": "Cloud accounts",
     "organization": "Organizations",
+    "report": "Reports",
     "user": "Sign-in",
 }
 
@@ -215,6 +216,7 @@ ACTIONS = {
     "recovery.ignore": "Ignore what was unknown",
     "recovery.reconcile": "Reconcile",
     "recovery.remove_unknown": "Remove what was unknown",
+    "report.export": "Exported",
     "sandbox.publish": "Publish Sandbox",
     "task.acknowledge": "Acknowledge task",
     "task.acknowledge_all": "Acknowledge ended tasks",

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -18,6 +19,7 @@ from django.urls import reverse
 
 from disaster_recovery.models import Discrepancy
 from portal.access import Permission, permissions
+from portal.audit import SYSTEM
 from portal.models import (
     CloudAccount,
     Customer,
@@ -27,6 +29,7 @@ from portal.models import (
     RoleGrant,
     User,
 )
+from reporting import api_keys
 from reporting.models import AlertRule
 from tests.addresses import Address, ours
 from tests.factories import (
@@ -69,6 +72,11 @@ class Things:
             for name in address.arguments
         }
         return reverse(address.name, kwargs=values)
+
+
+def _key(scope: api_keys.Scope) -> UUID:
+    key, _ = api_keys.create(SYSTEM, scope, name="A key", role=Role.AUDITOR)
+    return key.pk
 
 
 @pytest.fixture
@@ -120,6 +128,9 @@ def things(world: World) -> Things:
             "grant": RoleGrantFactory(role=Role.AUDITOR, account=world.account).pk,
             "invitation": InvitationFactory(role=Role.AUDITOR, account=world.account).pk,
             "token": "made-up",
+            "api_key": _key(world.account),
+            "reporting:organization_api_key_revoke:api_key": _key(world.organization),
+            "reporting:customer_api_key_revoke:api_key": _key(world.customer),
         },
     )
 

@@ -134,6 +134,11 @@ class Backup(models.Model):
 
     class Meta:
         constraints = (
+            # Those of a replica (R090), or "" without one.
+            models.CheckConstraint(
+                condition=Q(replication_status__in=("", "in_progress", "done", "failed")),
+                name="replication_status_is_one_of_three",
+            ),
             models.UniqueConstraint(
                 fields=["resource", "due_at"],
                 condition=Q(due_at__isnull=False),

@@ -10,7 +10,7 @@ from reporting.models.alerts import (
     AlertRule,
     OverdueRun,
 )
-from reporting.models.api_keys import ApiKey
+from reporting.models.api_keys import ApiKey, ApiRequest
 from reporting.models.availability import MOST_MONTHS, DataAvailability, DataType
 from reporting.models.records import (
     Counted,
@@ -34,6 +34,7 @@ __all__ = [
     "AlertItem",
     "AlertRule",
     "ApiKey",
+    "ApiRequest",
     "Counted",
     "DataAvailability",
     "DataType",

@@ -222,6 +222,15 @@ class SessionReport(models.Model):
     def __str__(self) -> str:
         return f"{self.account} {self.period_start:%Y-%m}"
 
+    @property
+    def total_hours(self) -> float:
+        return self.used_seconds / 3600
+
+    @property
+    def average_minutes(self) -> float:
+        """The mean length of a session; zero without any."""
+        return self.total_seconds / self.session_count / 60 if self.session_count else 0
+
 
 class Counted(models.Model):
     """Up to when an account's sessions are counted into the figures."""

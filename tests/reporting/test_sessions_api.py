@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import get_resolver
@@ -273,18 +272,6 @@ def test_a_returning_user_is_told_why_and_how_long_and_the_wait_is_recorded(
     assert post(asked, ATTACH).json()["is_free"]
     wait.refresh_from_db()
     assert wait.free_at is not None
-
-
-def test_a_key_that_asks_too_often_is_told_to_wait(world: World, post: Post) -> None:
-    assert post({}, ATTACH).status_code == 422
-    (key,) = ApiKey.objects.all()
-    kept = f"api-rate-{key.pk.hex}"
-    # As it stands after as many requests as may be made in a minute.
-    cache.set(kept, cache.get(kept) * 600)
-    answer = post({}, ATTACH)
-    assert answer.status_code == 429
-    assert 0 < int(answer["Retry-After"]) <= 60
-    assert "Wait" in answer.json()["message"]
 
 
 def test_strangers_accounts_cannot_be_asked_about(

@@ -203,5 +203,5 @@ def guests_set(cluster: PrismCluster, request: Request) -> Answer:
 
 @CONTROL("POST", "/identity")
 def identitychange(cluster: PrismCluster, request: Request) -> Answer:
-    """``version``, ``is_upgrading``, ``environment`` (PE or PC), ``hypervisor``, and others."""
+    """``version``, ``is_upgrading``, ``environment`` (PE or PC), ``is_viewer``, and others."""
     return change(cluster.identity, request)

@@ -13,7 +13,7 @@ import portal.secret_field
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0020_notification_kind"),
+        ("portal", "0012_notification_kind"),
         ("reporting", "0004_figures"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
