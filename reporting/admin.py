@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from portal.admin.audited import Audited, ReadOnly
-from reporting.models import ApiKey, DataAvailability, Session
+from reporting.models import AlertDelivery, AlertRule, ApiKey, DataAvailability, Session
 
 
 @admin.register(DataAvailability)
@@ -34,6 +34,26 @@ class ApiKeyAdmin(ReadOnly):
     list_display = ("name", "role", "scope", "manner", "last_used_at", "revoked_at")
     list_select_related = ("customer", "organization", "account")
     exclude = ("secret", "secret_hash")
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(ReadOnly):
+    """Administrators of accounts make them. An address may be a secret in itself."""
+
+    list_display = ("name", "account", "goes_to", "timing", "lowest_level", "is_paused")
+    list_select_related = ("account",)
+    list_filter = ("channel", "is_paused")
+    exclude = ("secret", "url")
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnly):
+    """What became of each message."""
+
+    list_display = ("created_at", "rule", "sent_to", "state", "attempts", "last_error")
+    list_select_related = ("rule",)
+    list_filter = ("state",)
+    exclude = ("claim",)
 
 
 @admin.register(Session)

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from portal.models import AuditEntry
+from portal.models import AuditEntry, User
 from portal.notify import Kind, tell
 from portal.secret_field import Secrets
 from reporting import alert_sending
@@ -293,6 +293,27 @@ def test_the_log_says_when_what_to_whom_and_why_not(world: World, admin: Client)
         assert part in page
     part = text_of(admin, url("alert_detail", world.account, rule.pk), **HTMX)
     assert "<html" not in part
+
+
+def test_staff_see_rules_and_deliveries_without_what_is_secret(world: World, staff: User) -> None:
+    from django.urls import reverse
+
+    client = Client()
+    client.force_login(staff)
+    rule = _rule(world, channel="webhook", url=HOOK["url"], secret=Secrets(secret="very-secret"))
+    delivery = rule.deliveries.create(last_error="192.0.2.7 answered 500.")
+    pages = [
+        reverse("admin:reporting_alertrule_changelist"),
+        reverse("admin:reporting_alertrule_change", args=[rule.pk]),
+        reverse("admin:reporting_alertdelivery_changelist"),
+        reverse("admin:reporting_alertdelivery_change", args=[delivery.pk]),
+    ]
+    texts = [text_of(client, page) for page in pages]
+    assert "192.0.2.7" in texts[0]
+    assert "192.0.2.7 answered 500." in texts[2]
+    for text in texts:
+        assert "very-secret" not in text
+        assert "hidden-part" not in text
 
 
 def test_rules_of_another_account_are_not_there(
