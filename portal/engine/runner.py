@@ -15,6 +15,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -191,7 +192,7 @@ class Runner:
 
     def _renew(self) -> None:
         now = self.clock.now()
-        if self.in_flight and now - self._last_renewal > self.lease / 4:
+        if now - self._last_renewal > self.lease / 4:
             claims.renew(self.owner, now + self.lease)
             self._last_renewal = now
 
@@ -209,6 +210,8 @@ class Runner:
                 plain.append(outcome.task)
             else:
                 going += self._apply_alone(outcome.task, outcome.event, now)
+                # Hundreds may end at once, and nobody may take the rest meanwhile.
+                self._renew()
         with transaction.atomic():
             lost = claims.checkpoint(plain, self.owner)
         self.connections.write_health(now)
@@ -218,16 +221,19 @@ class Runner:
     def _apply_alone(self, task: Task, event: Event | None, now: datetime) -> list[Task]:
         """Apply an event whose hooks write: all in one transaction, or nothing of it."""
         before = copy.deepcopy({name: getattr(task, name) for name in claims.CHECKPOINT})
-        try:
-            self._apply(task, event, now)
-        except LeaseLost:
-            return []
-        except Exception as error:
-            log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
-            for name, value in before.items():
-                setattr(task, name, value)
-            self._apply(task, error, now)
-        return [task] if task.lease_owner else []
+        # A hook may be what finds that another runner has been there: what it wrote is in the way.
+        with suppress(LeaseLost):
+            try:
+                self._apply(task, event, now)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
+                for name, value in before.items():
+                    setattr(task, name, value)
+                self._apply(task, error, now)
+            return [task] if task.lease_owner else []
+        return []
 
     @transaction.atomic
     def _apply(self, task: Task, event: Event | None, now: datetime) -> None:
