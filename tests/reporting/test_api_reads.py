@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -160,6 +162,46 @@ def test_names_and_organizations_narrow_accounts(world: World, program: Program)
     assert program.names("/accounts", name="ERIDIAN") == ["Meridian account"]
     assert program.names("/accounts", organization_id=other.organization_id) == ["Other"]
     assert program.names("/organizations", name="meridian") == ["Meridian organization"]
+
+
+def _cursor(*parts: str) -> str:
+    """As somebody might make one up who knows how they are made."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        _cursor("created_at", "0001-01-01T00:00:00+14:00", str(uuid4())),
+        _cursor("created_at", "9999-12-31T23:59:59-12:00", str(uuid4())),
+        _cursor("created_at", "2026-03-02T09:00:00", str(uuid4())),
+        _cursor("created_at", "2026-03-02T09:00:00Z", "7"),
+        _cursor("name", "2026-03-02T09:00:00Z", str(uuid4())),
+        _cursor("created_at"),
+        _cursor(),
+    ],
+)
+def test_a_cursor_made_up_is_no_page(world: World, program: Program, cursor: str) -> None:
+    answer = program.get(f"/accounts/{world.account.pk}/backups", cursor=cursor)
+    assert_problem(answer, 404, "cursor")
+
+
+@pytest.mark.parametrize(
+    ("at", "pk", "status"),
+    [
+        ("0001-01-01T00:00:00+14:00", "1", 404),
+        ("2026-03-02", "1", 404),
+        ("2026-03-02T09:00:00Z", "one", 404),
+        ("2026-03-02T09:00:00Z", "9" * 30, 200),
+        ("\x00", "1", 404),
+    ],
+)
+def test_a_cursor_of_records_made_up_does_no_harm(
+    world: World, program: Program, at: str, pk: str, status: int
+) -> None:
+    cursor = _cursor("audit_trail", "", at, pk)
+    answer = program.get(f"/accounts/{world.account.pk}/reports/audit-trail", cursor=cursor)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(
