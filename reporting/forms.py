@@ -294,7 +294,7 @@ class FiguresForm(ReportForm):
     def shown_frequency(self) -> str:
         """The one asked for, or the one that makes a picture of some dozen bars."""
         days = self.span.days
-        usual = Frequency.HOUR if days <= 2 else Frequency.DAY if days <= 62 else Frequency.MONTH
+        usual = Frequency.HOUR if days <= 2 else Frequency.DAY if days <= 100 else Frequency.MONTH
         if usual not in self._offered:
             usual = Frequency.DAY
         return str(self.chosen("frequency") or usual)
