@@ -11,3 +11,4 @@ class ReportingConfig(AppConfig):
     def ready(self) -> None:
         """Make known what moves on the pages, what follows a session, and how alerts leave."""
         from reporting import alarms, alert_sending, live, post_session  # noqa: F401  # register
+        from reporting.figures import counting_task  # noqa: F401  # register
