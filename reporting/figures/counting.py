@@ -21,7 +21,6 @@ from reporting.figures.periods import edges_of_days, edges_of_hours, edges_of_mo
 from reporting.figures.tally import Activities, Kind, Month, Tally, Told
 from reporting.models import (
     Counted,
-    DataAvailability,
     DataType,
     Frequency,
     Session,
@@ -31,7 +30,7 @@ from reporting.models import (
     UsageStatistic,
     UserActivity,
 )
-from reporting.records.periods import available_from
+from reporting.records.periods import cutoff_of
 
 ROWS_AT_ONCE = 500
 SECOND = timedelta(seconds=1)
@@ -58,8 +57,7 @@ def oldest_of(counted: Counted, now: datetime) -> datetime | None:
 
     None: all sessions there ever were are kept.
     """
-    availability = DataAvailability.objects.get(pk=DataType.SESSION_TRAIL)
-    cutoff = available_from(availability, now)
+    cutoff = cutoff_of(now, DataType.SESSION_TRAIL)
     bounds = [cutoff + MARGIN] if cutoff else []
     if counted.purged_until:
         bounds.append(counted.purged_until)

@@ -23,7 +23,7 @@ from tests.factories import ResourceFactory, TaskFactory
 from tests.people import World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NOW = datetime.now(UTC) - timedelta(days=7)
 SOFIA = "sofia.lindqvist@meridian.example"
 
 
