@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -81,7 +81,7 @@ def _periods(since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, list
     first = since.replace(minute=0, second=0, microsecond=0)
     hours = [first + HOUR * n for n in range(_hours(since, until))]
     return {
-        name: list(zip(edges, edges[1:], strict=False))
+        name: list(pairwise(edges))
         for name, edges in (("hour", hours), ("day", starts), ("month", months))
     }
 
