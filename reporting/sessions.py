@@ -141,12 +141,15 @@ def _session_of(account: Account, event: Event) -> Session:
             setattr(found, name, value)
     if found.resource_id is None:
         found.resource = _server_of(found)
+    if found.resource and not found.instance_type:
+        found.instance_type = found.resource.instance_type[:100]
     return found
 
 
 def _server_of(session: Session) -> Resource | None:
     """The persistent server it runs on, by the cloud's id of it or by its name."""
     servers = Resource.objects.filter(account=session.account_id, kind__in=SERVERS)
+    servers = servers.select_related("account")
     if session.machine_id:
         return servers.filter(external_id__iexact=session.machine_id).first()
     if session.machine_name:

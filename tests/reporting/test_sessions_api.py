@@ -88,6 +88,8 @@ def test_a_session_is_what_its_events_tell(world: World, post: Post) -> None:
         "192.0.2.7",
         "radiology",
     )
+    # It was not told, but the machine is known.
+    assert session.instance_type == "AHV 4 vCPU · 16 GB"
 
 
 def test_told_twice_is_recorded_once(world: World, post: Post) -> None:
