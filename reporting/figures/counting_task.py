@@ -32,6 +32,7 @@ KIND = "count_sessions"
 SLACK = timedelta(minutes=5)
 DAYS_A_PORTION = 2
 KEPT = timedelta(days=2)
+TROUBLE = "Figures of sessions could not be computed"
 
 
 # When
@@ -237,8 +238,9 @@ class CountSessions(Workflow):
         old.filter(kind=KIND).exclude(state__in=Task.ACTIVE).delete()
 
     def failed(self, task: Task) -> None:
+        """Tell it once a day, however often it is tried."""
+        told = Notification.objects.filter(title=TROUBLE, created_at__gt=clock.now() - DAY)
         account = Account.objects.filter(pk=task.args["account"]).first()
-        if account and task.state == Task.State.FAILED:
-            title = "Figures of sessions could not be computed"
+        if account and not told.filter(account=account).exists():
             body = f"{task.error} It is tried again in the next hour."
-            tell(account, Notification.Level.ERROR, title, body, task=task)
+            tell(account, Notification.Level.ERROR, TROUBLE, body, task=task)

@@ -352,3 +352,20 @@ def test_an_account_that_is_gone_meanwhile_is_no_failure(account: Account, at: S
     Account.objects.filter(pk=account.pk).delete()
     Runner(clock=at, threads=1).run(seconds=3600)
     assert Task.objects.get().state == Task.State.DONE
+
+
+def test_what_cannot_be_computed_is_told_once_a_day_and_tried_each_hour(
+    account: Account, at: SetClock
+) -> None:
+    work(account, at, at.now() - HOUR)
+    Account.objects.update(time_zone="Europe/Atlantis")
+    for _ in range(26):
+        run_due(at)
+        at.advance(HOUR.total_seconds())
+    assert Task.objects.filter(kind=KIND, state=Task.State.FAILED).count() == 26
+    assert [each.title for each in Notification.objects.all()] == [
+        "Figures of sessions could not be computed"
+    ] * 2
+    Account.objects.update(time_zone="Europe/London")
+    run_due(at)
+    assert kept(account)["sessions"]
