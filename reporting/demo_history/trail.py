@@ -72,7 +72,8 @@ def load(account: Account, now: datetime, months: int) -> None:
     """All of it up to two days ago, so that the clock does what is due as ever."""
     organization = account.organization
     scope = Q(account=account) | Q(organization=organization) | Q(customer=organization.customer)
-    people = User.objects.filter(pk__in=_granted(scope)).order_by("email")
+    granted = RoleGrant.objects.filter(scope).values("user")
+    people = User.objects.filter(pk__in=granted).order_by("email")
     machines = account.resources.exclude(kind__in=Resource.VOLUME_KINDS).order_by("name")
     stage = Stage(account, list(people), list(machines.select_related("account")))
     until = now - YOUNG
@@ -81,10 +82,6 @@ def load(account: Account, now: datetime, months: int) -> None:
     tasks = list(_tasks(stage, months_before(now, MONTHS_OF_TASKS), until))
     Task.objects.bulk_create(tasks, batch_size=ROWS_AT_ONCE)
     _notify(stage, months_before(now, MONTHS_OF_NOTIFICATIONS), until, now)
-
-
-def _granted(scope: Q) -> Any:
-    return RoleGrant.objects.filter(scope).values("user")
 
 
 def _days(stage: Stage, since: datetime, until: datetime, of: str) -> Iterator[tuple[date, Random]]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Exists, F, Max, Min, OuterRef, Q
+from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from portal import engine
 from portal.engine import clock
@@ -47,7 +47,7 @@ def count_due() -> None:
         _begin(pk, now)
 
 
-def due(now: datetime) -> Any:
+def due(now: datetime) -> QuerySet[Counted]:
     """Accounts not counted in this hour of which a session changed, or is live."""
     of_account = Session.objects.filter(account=OuterRef("account"))
     changed = of_account.filter(changed_at__gte=OuterRef("sessions_until"))

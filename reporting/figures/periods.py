@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from reporting.records.periods import start_of
@@ -64,7 +63,3 @@ def runs_of(days: Iterable[date], longest: int) -> list[tuple[date, date]]:
         else:
             runs.append((day, day))
     return runs
-
-
-def lengths(edges: list[datetime]) -> list[timedelta]:
-    return [end - begin for begin, end in pairwise(edges)]
