@@ -34,7 +34,7 @@ YOUNG = timedelta(days=2)
 MONTHS_OF_TASKS, MONTHS_OF_NOTIFICATIONS = 12, 3
 # What has been seen and put away.
 SEEN = timedelta(days=6)
-LEVEL = Notification.Level
+LEVEL, KIND = Notification.Level, Notification.Kind
 # Action, how often on a working day, and whether it is about a machine.
 DEEDS = (
     ("user.signed_in", 3.0, False),
@@ -51,11 +51,21 @@ DEEDS = (
 )
 NAMES = ("Before update", "Known good", "Before driver update", "Before move", "Month's end")
 TROUBLES = (
-    (LEVEL.WARNING, "Capacity of the pool is used up", "Users waited for a machine."),
-    (LEVEL.WARNING, "Replication is behind", "The newest replica is older than the target RPO."),
-    (LEVEL.INFO, "Published", "New sessions start from the new image."),
-    (LEVEL.ERROR, "Backup failed", "The cluster was busy; the next one went well."),
-    (LEVEL.INFO, "Disaster recovery checks passed", "Nothing has changed at both sites."),
+    (LEVEL.WARNING, KIND.SESSION, "Capacity of the pool is used up", "Users waited for a machine."),
+    (
+        LEVEL.WARNING,
+        KIND.REPLICATION,
+        "Replication is behind",
+        "The newest replica is older than the target RPO.",
+    ),
+    (LEVEL.INFO, KIND.BACKUP, "Published", "New sessions start from the new image."),
+    (LEVEL.ERROR, KIND.BACKUP, "Backup failed", "The cluster was busy; the next one went well."),
+    (
+        LEVEL.INFO,
+        KIND.RECOVERY,
+        "Disaster recovery checks passed",
+        "Nothing has changed at both sites.",
+    ),
 )
 
 
@@ -203,11 +213,16 @@ def _notify(stage: Stage, since: datetime, until: datetime, now: datetime) -> No
     rows = []
     for day, rng in _days(stage, since, until, "notifications"):
         if rng.random() < 0.3:
-            level, title, body = rng.choice(TROUBLES)
+            level, kind, title, body = rng.choice(TROUBLES)
             at = at_local(day, rng.uniform(6, 20), stage.account)
             rows.append(
                 Notification(
-                    account=stage.account, level=level, title=title, body=body, created_at=at
+                    account=stage.account,
+                    level=level,
+                    kind=kind,
+                    title=title,
+                    body=body,
+                    created_at=at,
                 )
             )
     Notification.objects.bulk_create(rows)

@@ -22,7 +22,7 @@ from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
 from portal.models import Account, Notification, Task
-from portal.notify import tell
+from portal.notify import Kind, Level, tell
 from reporting.figures.counting import Look, count_days, count_month, forget_across, oldest_of
 from reporting.figures.periods import DAY, first_of_day, hour_of, runs_of
 from reporting.models import Counted, Session, SessionEvent
@@ -243,4 +243,4 @@ class CountSessions(Workflow):
         account = Account.objects.filter(pk=task.args["account"]).first()
         if account and not told.filter(account=account).exists():
             body = f"{task.error} It is tried again in the next hour."
-            tell(account, Notification.Level.ERROR, TROUBLE, body, task=task)
+            tell(account, Level.ERROR, TROUBLE, body, kind=Kind.SESSION, task=task)
