@@ -9,5 +9,5 @@ class ReportingConfig(AppConfig):
     name = "reporting"
 
     def ready(self) -> None:
-        """Make known what moves on the pages, what follows a session, and how alerts leave."""
         from reporting import alarms, alert_sending, live, post_session  # noqa: F401  # register
+        from reporting.figures import capacity, counting_task, disks  # noqa: F401  # register

@@ -48,6 +48,8 @@ def _show_vm(vm: Vm) -> dict[str, Any]:
         "uuid": vm.uuid,
         "name": vm.name,
         "power_state": vm.power_state,
+        "vcpus": vm.vcpus,
+        "memory_mb": vm.memory_mb,
         "description": vm.description,
         "guest_shutdown_seconds": vm.guest_shutdown_seconds,
         "disks": _show_disks(vm),
