@@ -323,20 +323,20 @@ def _delete(
     actor: Actor, backup: Backup, *, after: Backup | None = None, origin: str | None = None
 ) -> Task:
     resource, before = backup.resource, backup.status
-    if backup.task is None:
+    if not backup.task_token:
         raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
     if backup.replication_status == Replica.Status.IN_PROGRESS:
         raise Refused(
             f"“{backup}” is being replicated. Delete it when that has ended, or cancel that task."
         )
-    replicas = list(backup.replicas.not_removed().select_related("task", "cloud_account"))
+    replicas = list(backup.replicas.not_removed().select_related("cloud_account"))
     args = {
         "account": str(resource.account_id),
         "resource": str(resource.pk),
         "backup": str(backup.pk),
         "type": backup.type,
         "copy": backup.external_id,
-        "token": backup.task.token,
+        "token": backup.task_token,
         "status_before": before,
         "replicas": removals_of(replicas),
     }

@@ -1,0 +1,110 @@
+"""Taking one batch of rows away, and whatever hangs on them, in a few statements.
+
+Batches go in order of time, each from where the one before ended: while an export holds an old
+snapshot, rows that are gone are still in the index, and to pass by them again each time would
+make every batch slower than the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import CASCADE, PROTECT, SET_NULL, ForeignObjectRel, Model
+from django.db.models.expressions import RawSQL
+
+from portal.bulk import among
+from reporting.purge.rules import Rows, Source
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many rows are gone, and the time of the last of them."""
+
+    removed: int
+    last: date | datetime | None
+
+
+def remove_batch(source: Source, rows: Rows, size: int, since: str | None) -> Batch:
+    """Remove the first ``size`` of these rows of the source by time, from ``since`` (ISO) on.
+
+    None removed: none is left, or another purge is at work on those that are. In the caller's
+    transaction.
+    """
+    time = source.time
+    if since is not None:
+        rows = rows.filter(**{f"{time}__gte": rows.model._meta.get_field(time).to_python(since)})
+    first = rows.order_by(time)
+    if connection.vendor == "postgresql" and not _hanging_on(rows.model):
+        return _remove_by_place(first, time, size)
+    return _remove_by_key(source, first, size)
+
+
+def _remove_by_place(rows: Rows, time: str, size: int) -> Batch:
+    """Twice as fast as by key: PostgreSQL goes to where the rows lie (their ctid) at once."""
+    # Names of our own tables, quoted; every value travels apart.
+    quote = connection.ops.quote_name
+    table = quote(rows.model._meta.db_table)
+    place = RawSQL(f"{table}.ctid", ())  # noqa: S611
+    found, params = (
+        rows.annotate(place=place).values_list("place", time)[:size].query.sql_with_params()
+    )
+    sql = (
+        f"WITH old (place, at) AS MATERIALIZED ({found}), "  # noqa: S608
+        f"gone AS (DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM old)) "
+        f"RETURNING 1) SELECT (SELECT count(*) FROM gone), (SELECT max(at) FROM old)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        removed, last = cursor.fetchone()
+    return Batch(removed, last)
+
+
+def _remove_by_key(source: Source, rows: Rows, size: int) -> Batch:
+    """Leaves rows alone that another purge has locked: they are its own."""
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True, of=("self",))
+    found = list(rows.values_list("pk", source.time)[:size])
+    if not found:
+        return Batch(0, None)
+    keys = [pk for pk, _at in found]
+    if source.let_go:
+        source.let_go(_all_of(keys))
+    _remove(source.model, keys)
+    if connection.vendor == "postgresql":
+        # Looked at here, not at the commit, so that it counts as time of the batch.
+        connection.check_constraints()
+    return Batch(len(found), found[-1][1])
+
+
+def _hanging_on(model: type[Model]) -> list[ForeignObjectRel]:
+    """What refers to rows of a table."""
+    return [each for each in model._meta.related_objects if not each.many_to_many]
+
+
+def _remove(model: type[Model], keys: Sequence[Any]) -> None:
+    """Remove rows by key, what hangs on them first; one statement for each table."""
+    for relation in _hanging_on(model):
+        hanging: Any = relation.related_model._base_manager.filter(
+            **{f"{relation.field.name}__in": _all_of(keys)}
+        )
+        if relation.on_delete is SET_NULL:
+            hanging.update(**{relation.field.name: None})
+        elif relation.on_delete is PROTECT:
+            continue  # the source has let go of these
+        elif relation.on_delete is not CASCADE:
+            raise TypeError(f"{relation.field} says nothing of what is too old")
+        elif _hanging_on(relation.related_model):
+            _remove(relation.related_model, list(hanging.values_list("pk", flat=True)))
+        else:
+            hanging._raw_delete(hanging.db)
+    rows: Any = model._base_manager.filter(pk__in=_all_of(keys))
+    rows._raw_delete(rows.db)
+
+
+def _all_of(keys: Sequence[Any]) -> Any:
+    return among(keys) if keys and isinstance(keys[0], UUID) else keys
