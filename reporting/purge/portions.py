@@ -25,8 +25,8 @@ MOST = {"postgresql": 20_000, "sqlite": 1000}
 class Progress:
     """How far a purge of one type has come.
 
-    ``source`` counts its tables; ``since`` is the time of the last row that went. ``pause`` is
-    for how many seconds other writers should have the database now.
+    ``source`` counts its tables; what is older than ``since`` is gone from the present one.
+    ``pause`` is for how many seconds other writers should have the database now.
     """
 
     source: int = 0
@@ -75,31 +75,29 @@ def sign_ins_portion(progress: Progress, now: datetime) -> Progress:
 
 def _portion(wanted: Due, progress: Progress, account: UUID | None) -> Progress:
     source = wanted.sources[progress.source]
-    rows = wanted.rows(progress.source, account)
+    rows = wanted.free_rows(source, account)
     begun_at = time.perf_counter()
     batch = remove_batch(source, rows, progress.size, progress.since)
     took = time.perf_counter() - begun_at
     progress = replace(progress, cutoff=wanted.cutoff.isoformat() if wanted.cutoff else None)
-    if not batch.removed:
-        is_last = progress.source + 1 == len(wanted.sources)
-        if is_last:
-            return replace(progress, pause=0, is_over=True)
-        return replace(progress, source=progress.source + 1, since=None, pause=0)
-    return replace(
+    progress = replace(
         progress,
-        since=batch.last.isoformat() if batch.last else None,
+        since=batch.ahead.isoformat() if batch.ahead else None,
         removed=progress.removed + batch.removed,
         size=_next_size(progress.size, batch.removed, took),
         pause=_pause(took),
     )
+    if batch.ahead:
+        return progress
+    is_over = progress.source + 1 == len(wanted.sources)
+    return replace(progress, source=progress.source + 1, is_over=is_over)
 
 
 def _next_size(size: int, removed: int, took: float) -> int:
     """As many as the next batch can do in the time it should take, and not twice as many."""
-    if removed < size:
-        return size
     wanted = size * min(1.5, max(0.5, AIM_SECONDS[connection.vendor] / took))
-    return int(min(MOST[connection.vendor], max(LEAST, wanted)))
+    most = MOST[connection.vendor] if removed >= size else size
+    return int(min(most, max(LEAST, wanted)))
 
 
 def _pause(took: float) -> float:

@@ -43,14 +43,16 @@ class Source:
 
     ``time`` is a field with an index. A row is too old where that is before the cutoff, or, for
     the end of a period, which is the first moment after it, at the cutoff (``is_end``). ``only``
-    says which of these may go at all. ``let_go`` is given keys, as ``__in`` takes them, of rows
-    that are about to go: others refer to them that must not go with them.
+    says which of these may go at all; ``held`` ones go only when others have gone. ``let_go`` is
+    given keys, as ``__in`` takes them, of rows that are about to go: others refer to them that
+    must not go with them.
     """
 
     model: type[Model]
     time: str
     is_end: bool = False
     only: Callable[[datetime], Q] = _any
+    held: Q | None = None
     let_go: Callable[[Any], None] | None = None
 
     def too_old(self, cutoff: datetime) -> Rows:
@@ -79,10 +81,12 @@ def _let_go_of_tasks(keys: Any) -> None:
         made.update(purged_task=F("task_id"), task=None)
 
 
-def _ended_task(cutoff: datetime) -> Q:
-    """Not while it has children: they would look like tasks that somebody asked for."""
-    children = Task.objects.filter(parent=OuterRef("pk"))
-    return Q(~Exists(children), ~Q(state__in=Task.ACTIVE))
+def _ended(cutoff: datetime) -> Q:
+    return ~Q(state__in=Task.ACTIVE)
+
+
+# Without their parent they would look like tasks that somebody asked for.
+_HAS_CHILDREN = Q(Exists(Task.objects.filter(parent=OuterRef("pk"))))
 
 
 def _counted(cutoff: datetime) -> Q:
@@ -102,7 +106,9 @@ SOURCES: dict[DataType, tuple[Source, ...]] = {
     DataType.SESSION_REPORTS: (Source(SessionReport, "period_end", is_end=True),),
     DataType.AUDIT_TRAIL: (Source(AuditEntry, "at"),),
     DataType.SESSIONS: (Source(SessionStatistic, "period_end", is_end=True),),
-    DataType.TASKS: (Source(Task, "ended_at", only=_ended_task, let_go=_let_go_of_tasks),),
+    DataType.TASKS: (
+        Source(Task, "ended_at", only=_ended, held=_HAS_CHILDREN, let_go=_let_go_of_tasks),
+    ),
     DataType.USAGE: (Source(UsageStatistic, "period_end", is_end=True),),
     DataType.USER_ACTIVITY: (Source(UserActivity, "period_end", is_end=True),),
     DataType.DISK_USAGE: (
@@ -128,14 +134,18 @@ class Due:
     cutoff: datetime | None
     sources: tuple[Source, ...]
 
-    def rows(self, number: int, account: UUID | None = None) -> Rows:
+    def rows(self, source: Source, account: UUID | None = None) -> Rows:
         """Rows of one of the sources that are to go, of one account or of all.
 
         Without a cutoff they stay as long as their account lives, and go with it.
         """
-        source = self.sources[number]
         rows = source.too_old(self.cutoff) if self.cutoff else source.left_behind()
         return rows.filter(account=account) if account else rows
+
+    def free_rows(self, source: Source, account: UUID | None = None) -> Rows:
+        """Those of them that can go now."""
+        rows = self.rows(source, account)
+        return rows.exclude(source.held) if source.held else rows
 
 
 def due(availability: DataAvailability, now: datetime) -> Due:

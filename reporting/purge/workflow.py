@@ -44,7 +44,9 @@ def _of_type(data_type: DataType) -> Step:
         return purge_portion(data_type, progress, task.created_at)
 
     save = _in_portions(data_type, portion)
-    return Step(data_type, f"Purge {data_type.label}", _nothing, save=save, is_local=True)
+    return Step(
+        data_type, f"Purge {data_type.label}", _nothing, save=save, is_local=True, is_all_saved=True
+    )
 
 
 def _sign_ins(progress: Progress, task: Task) -> Progress:
@@ -60,7 +62,7 @@ class PurgeRecords(Workflow):
         *(_of_type(each) for each in DataType),
         Step(
             "sign_ins", "Purge sign-ins that have run out", _nothing,
-            save=_in_portions("sign_ins", _sign_ins), is_local=True,
+            save=_in_portions("sign_ins", _sign_ins), is_local=True, is_all_saved=True,
         ),
     )  # fmt: skip
     deadline = timedelta(hours=20)

@@ -94,7 +94,8 @@ def waited(account: Account, at: datetime) -> Wait:
 
 
 def is_there(row: Any) -> bool:
-    return type(row)._base_manager.filter(pk=row.pk).exists()
+    found: bool = type(row)._base_manager.filter(pk=row.pk).exists()
+    return found
 
 
 def begin_purge(now: datetime) -> tuple[Task, JumpClock]:

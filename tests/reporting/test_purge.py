@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session as SignIn
@@ -269,14 +270,13 @@ def test_whatever_refers_to_what_goes_says_what_becomes_of_it() -> None:
         assert {each.on_delete for each in relations} <= {CASCADE, SET_NULL, PROTECT}
         held = {each.related_model for each in relations if each.on_delete is PROTECT}
         assert {each.__name__ for each in held} <= {"Backup", "Replica"}
-        assert all(each.field.db_index or each.field.unique or _begins_index(each)
-                   for each in relations)  # fmt: skip
+        assert all(map(_has_index, relations))
 
 
-def _begins_index(relation: object) -> bool:
-    meta = relation.related_model._meta  # type: ignore[attr-defined]
-    name = relation.field.name  # type: ignore[attr-defined]
-    return any(index.fields[0] == name for index in meta.indexes)
+def _has_index(relation: Any) -> bool:
+    name, meta = relation.field.name, relation.related_model._meta
+    begins = any(index.fields[0] == name for index in meta.indexes)
+    return relation.field.db_index or relation.field.unique or begins
 
 
 # In portions
@@ -309,7 +309,7 @@ def test_portions_add_up_whatever_is_written_meanwhile(
     then = NOW - timedelta(days=1000)
     rows = [MAKE[data_type](account, then + n * DAY) for n in range(9)]
     progress = Progress(size=2)
-    fresh = []
+    fresh: list[object] = []
     while not progress.is_over:
         fresh.append(MAKE[data_type](account, NOW + len(fresh) * SECOND))
         progress = purge_portion(data_type, progress, NOW)
