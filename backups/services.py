@@ -296,7 +296,7 @@ def restore_backup(
 
 
 @transaction.atomic
-def delete_backup(actor: Actor, backup: Backup) -> Task | None:
+def delete_backup(actor: Actor, backup: Backup, *, parent: Task | None = None) -> Task | None:
     """Start removing a backup and everything of it at the cloud (R057).
 
     None: it was the entry of a run that was missed, of which there is nothing; it is off the list.
@@ -307,7 +307,7 @@ def delete_backup(actor: Actor, backup: Backup) -> Task | None:
         _leave(backup, Backup.Status.DELETED)
         record(actor, "backup.delete", backup.resource, backup=str(backup.pk), name=backup.name)
         return None
-    return _delete(actor, backup)
+    return _delete(actor, backup, parent=parent)
 
 
 @transaction.atomic
@@ -320,7 +320,12 @@ def retire_backup(backup: Backup, cause: Backup) -> Task:
 
 
 def _delete(
-    actor: Actor, backup: Backup, *, after: Backup | None = None, origin: str | None = None
+    actor: Actor,
+    backup: Backup,
+    *,
+    after: Backup | None = None,
+    origin: str | None = None,
+    parent: Task | None = None,
 ) -> Task:
     resource, before = backup.resource, backup.status
     if not backup.task_token:
@@ -353,6 +358,7 @@ def _delete(
         exclusive=True,
         origin=origin,
         requested_by=actor.user,
+        parent=parent,
         args=args | ({"after_backup": str(after.pk)} if after else {}),
     )
     _leave(backup, Backup.Status.DELETING)

@@ -87,7 +87,7 @@ def reconcile_daily() -> None:
     since = clock.now() - EVERY
     compared = Task.objects.on_top().filter(account=OuterRef("pk"), kind=KIND, created_at__gt=since)
     backups = Backup.objects.filter(account=OuterRef("pk"))
-    accounts = Account.objects.exclude(cloud_account=None).filter(Exists(backups))
+    accounts = Account.objects.living().exclude(cloud_account=None).filter(Exists(backups))
     for account in accounts.exclude(Exists(compared)):
         try:
             reconcile(SYSTEM, account, since=since)

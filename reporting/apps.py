@@ -11,4 +11,5 @@ class ReportingConfig(AppConfig):
     def ready(self) -> None:
         """Make known what moves on the pages, and what follows a session."""
         from reporting import live, post_session  # noqa: F401  # register
-        from reporting.purge import workflow  # noqa: F401  # register
+        from reporting.purge import workflow as purge  # noqa: F401  # register
+        from reporting.termination import workflow as termination  # noqa: F401  # register

@@ -116,10 +116,14 @@ class Organization(models.Model):
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
+    def living(self) -> AccountQuerySet:
+        """Accounts nobody has asked to terminate: of the others the portal knows no more."""
+        return self.filter(terminating_at=None)
+
     def visible_to(self, user: User) -> AccountQuerySet:
         """Accounts that any grant of the user reaches."""
         grants = RoleGrant.objects.filter(user=user)
-        return self.filter(
+        return self.living().filter(
             Q(pk__in=grants.exclude(account=None).values("account"))
             | Q(organization__in=grants.exclude(organization=None).values("organization"))
             | Q(organization__customer__in=grants.exclude(customer=None).values("customer"))

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import CASCADE, PROTECT, SET_NULL, ForeignObjectRel, Model
+from django.db.models import CASCADE, PROTECT, SET_NULL, ManyToOneRel, Model
 
 from portal.bulk import among
 from reporting.purge.rules import Rows, Source
@@ -38,7 +38,7 @@ def remove_batch(source: Source, rows: Rows, size: int, since: str | None) -> Ba
     if start is not None:
         rows = rows.filter(**{f"{time}__gte": start})
     rows = rows.order_by(time)
-    if source.let_go or _hanging_on(rows.model):
+    if source.let_go or referring_to(rows.model):
         return _remove_by_key(source, rows, size)
     edge = rows.values_list(time, flat=True)[size : size + 1].first()
     if edge is not None and edge == start:
@@ -65,21 +65,22 @@ def _remove_by_key(source: Source, rows: Rows, size: int) -> Batch:
     keys = [pk for pk, _at in found]
     if source.let_go:
         source.let_go(_all_of(keys))
-    _remove(source.model, keys)
+    remove_rows(source.model, keys)
     if connection.vendor == "postgresql":
         # Looked at here, not at the commit, so that it counts as time of the batch.
         connection.check_constraints()
     return Batch(len(found), found[-1][1])
 
 
-def _hanging_on(model: type[Model]) -> list[ForeignObjectRel]:
-    """What refers to rows of a table."""
-    return [each for each in model._meta.related_objects if not each.many_to_many]
+def referring_to(model: type[Model]) -> list[ManyToOneRel]:
+    """What refers to rows of a table, also where it has no name for that on this side."""
+    fields = model._meta.get_fields(include_hidden=True)
+    return [each for each in fields if isinstance(each, ManyToOneRel)]
 
 
-def _remove(model: type[Model], keys: Sequence[Any]) -> None:
+def remove_rows(model: type[Model], keys: Sequence[Any]) -> None:
     """Remove rows by key, what hangs on them first; one statement for each table."""
-    for relation in _hanging_on(model):
+    for relation in referring_to(model):
         hanging: Any = relation.related_model._base_manager.filter(
             **{f"{relation.field.name}__in": _all_of(keys)}
         )
@@ -89,8 +90,8 @@ def _remove(model: type[Model], keys: Sequence[Any]) -> None:
             continue  # the source has let go of these
         elif relation.on_delete is not CASCADE:
             raise TypeError(f"{relation.field} says nothing of what is too old")
-        elif _hanging_on(relation.related_model):
-            _remove(relation.related_model, list(hanging.values_list("pk", flat=True)))
+        elif referring_to(relation.related_model):
+            remove_rows(relation.related_model, list(hanging.values_list("pk", flat=True)))
         else:
             hanging._raw_delete(hanging.db)
     rows: Any = model._base_manager.filter(pk__in=_all_of(keys))

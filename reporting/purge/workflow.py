@@ -16,6 +16,7 @@ from portal.engine.workflow import Again, Job, Learned, Save, Step, Workflow
 from portal.models import Task
 from reporting.models import DataAvailability, DataType
 from reporting.purge.portions import Progress, purge_portion, sign_ins_portion
+from reporting.termination.forgetting import remove_tombstones
 
 PURGE = "purge_records"
 
@@ -49,6 +50,13 @@ def _of_type(data_type: DataType) -> Step:
     )
 
 
+def _remove_tombstones(task: Task, learned: Learned) -> Learned | Again:
+    """Terminated accounts of which nothing is kept any more."""
+    removed = remove_tombstones()
+    total = int(task.memory.get("tombstones", 0)) + removed
+    return Again({"tombstones": total}) if removed else {"tombstones": total}
+
+
 def _sign_ins(progress: Progress, task: Task) -> Progress:
     return sign_ins_portion(progress, task.created_at)
 
@@ -60,6 +68,10 @@ class PurgeRecords(Workflow):
     kind = PURGE
     steps: ClassVar = (
         *(_of_type(each) for each in DataType),
+        Step(
+            "accounts", "Remove terminated accounts without records", _nothing,
+            save=_remove_tombstones, is_local=True, is_all_saved=True,
+        ),
         Step(
             "sign_ins", "Purge sign-ins that have run out", _nothing,
             save=_in_portions("sign_ins", _sign_ins), is_local=True, is_all_saved=True,

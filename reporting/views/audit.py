@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from portal.access import Permission, Request, account_view, wants_fragment
-from portal.models import AuditEntry, Customer, Organization
+from portal.models import Account, AuditEntry, Customer, Organization
 from portal.paging import Order, page_of, total_of
 from portal.services.people import people_of
 from reporting.forms import AuditFilterForm
@@ -38,19 +38,29 @@ def audit_list(request: Request) -> HttpResponse:
 def _entries(request: Request, scope: str) -> QuerySet[AuditEntry]:
     """Entries of the account; or, for administrators above it, of what they administer.
 
-    ``above``: cloud accounts, organizations and roles on them, which belong to no account.
+    ``above``: cloud accounts, organizations and roles on them, which belong to no account; and
+    accounts that are terminated, whose pages are gone (Q1).
     ``sign-ins``: those of people who have a role on it or below; nobody else's.
     """
     if not scope:
         return AuditEntry.objects.filter(account=request.account)
-    above = AuditEntry.objects.filter(account=None)
     administered = _administered(request)
+    above = AuditEntry.objects.filter(_of_no_account(administered))
     if scope == AuditFilterForm.SIGN_INS:
         people = people_of(administered).values_list("pk", flat=True)
         return above.filter(target_type="user", target_id__in=list(map(str, people)))
     if isinstance(administered, Customer):
         return above.filter(customer=administered)
     return above.filter(organization=administered)
+
+
+def _of_no_account(administered: Customer | Organization) -> Q:
+    is_customer = isinstance(administered, Customer)
+    scope = "organization__customer" if is_customer else "organization"
+    gone = Account.objects.filter(terminating_at__isnull=False, **{scope: administered})
+    # Asked first: with a subquery in its place the database would read the whole trail.
+    keys = list(gone.values_list("pk", flat=True))
+    return Q(account=None) | Q(account__in=keys) if keys else Q(account=None)
 
 
 def _administered(request: Request) -> Customer | Organization:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.contrib.sessions.models import Session as SignIn
+from django.db import connection, connections
 from django.db.models import CASCADE, PROTECT, SET_NULL
 
+from disaster_recovery.models import Discrepancy
+from portal.engine.runner import Runner
 from portal.models import (
     Account,
     AuditEntry,
@@ -18,10 +26,13 @@ from portal.models import (
     Task,
     User,
 )
-from reporting.models import Counted, DataAvailability, DataType, SessionEvent
+from reporting.models import Counted, DataAvailability, DataType, SessionEvent, Wait
+from reporting.purge.batches import referring_to
 from reporting.purge.portions import Progress, purge_portion
 from reporting.purge.rules import SOURCES
 from reporting.purge.workflow import PURGE, purge_daily
+from reporting.sessions import Event, take_in
+from tests.clock import JumpClock
 from tests.factories import (
     AccountFactory,
     AuditEntryFactory,
@@ -30,7 +41,9 @@ from tests.factories import (
     TaskFactory,
     UserFactory,
 )
-from tests.reporting.aged import MAKE, disk_sample, is_there, purge, waited
+from tests.reporting.aged import MAKE, begin_purge, disk_sample, is_there, purge, waited
+
+filling = import_module("reporting.migrations.0002_data_availability")
 
 NOW = datetime(2025, 11, 20, 12, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -192,12 +205,21 @@ def test_a_backup_keeps_the_name_of_its_purged_task(account: Account) -> None:
     backup = BackupFactory(resource__account=account)
     name = backup.task_token
     Task.objects.update(ended_at=NOW - timedelta(days=400))
-    notified = NotificationFactory(account=account, task=backup.task, created_at=NOW)
-    purge(NOW)
-    backup.refresh_from_db()
-    notified.refresh_from_db()
-    assert (backup.task, backup.task_token) == (None, name)
-    assert notified.task is None
+    assert account.cloud_account
+    hanging: list[Any] = [
+        NotificationFactory(account=account, task=backup.task, created_at=NOW),
+        Wait.objects.create(account=account, user_name="ann", asked_at=NOW, task=backup.task),
+        Discrepancy.objects.create(
+            account=account, cloud_account=account.cloud_account, kind=Discrepancy.Kind.COPY,
+            task=backup.task,
+        ),
+    ]  # fmt: skip
+    task = purge(NOW)
+    assert task.state == Task.State.DONE, task.error_detail
+    for each in (backup, *hanging):
+        each.refresh_from_db()
+        assert each.task is None
+    assert backup.task_token == name
 
 
 def test_children_go_before_their_parent(account: Account) -> None:
@@ -266,7 +288,7 @@ def test_sign_ins_that_have_run_out_go(db: None) -> None:
 def test_whatever_refers_to_what_goes_says_what_becomes_of_it() -> None:
     """A new table that refers to a purged one must not stop the purge."""
     for source in (each for sources in SOURCES.values() for each in sources):
-        relations = source.model._meta.related_objects
+        relations = referring_to(source.model)
         assert {each.on_delete for each in relations} <= {CASCADE, SET_NULL, PROTECT}
         held = {each.related_model for each in relations if each.on_delete is PROTECT}
         assert {each.__name__ for each in held} <= {"Backup", "Replica"}
@@ -332,3 +354,116 @@ def test_staff_find_it_in_the_admin(staff: User, sign_in: Callable[[User], objec
     purge(NOW)
     answer = sign_in(staff).get("/admin/portal/task/")  # type: ignore[attr-defined]
     assert "Purge records" in answer.text
+
+
+def test_a_report_about_a_session_without_its_log_changes_nothing(account: Account) -> None:
+    ended = MAKE[DataType.SESSION_LOGS](account, NOW - timedelta(days=40))
+    purge(NOW)
+    event = Event(
+        "late", account.pk, ended.session.session_id, "disconnected",
+        NOW - timedelta(days=41), "ann",
+    )  # fmt: skip
+    (outcome,) = take_in({account.pk: account}, [event])
+    assert outcome.status == "rejected"
+    ended.session.refresh_from_db()
+    assert ended.session.state == "closed"
+    assert not SessionEvent.objects.exists()
+
+
+# Whoever dies
+
+
+class _Killed(BaseException):
+    """What no code of ours catches."""
+
+
+@dataclass
+class _Killer:
+    """Ends the process, as it were, before the statement of this number."""
+
+    at: int
+    seen: int = 0
+
+    def __call__(self, execute: Any, *args: Any) -> Any:
+        self.seen += 1
+        if self.seen == self.at:
+            raise _Killed
+        return execute(*args)
+
+
+def _run_until_killed(task: Task, passing: JumpClock, at: int) -> bool:
+    """Run it; whether it was killed before it had ended."""
+    try:
+        with connection.execute_wrapper(_Killer(at)):
+            Runner(clock=passing, threads=1).run(seconds=3600)
+    except _Killed:
+        return True
+    return False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_killed_at_any_batch_it_goes_on_and_tells_once(transactional_db: None) -> None:
+    filling.fill(apps, None)
+    account = AccountFactory()
+    then = NOW - timedelta(days=900)
+    old = [AuditEntryFactory(account=account, at=then + n * SECOND) for n in range(250)]
+    tasks = [TaskFactory(account=account, ended_at=then + n * SECOND) for n in range(5)]
+    young = [each(account=account, **{name: NOW}) for each, name in (
+        (AuditEntryFactory, "at"), (TaskFactory, "ended_at"),
+    )]  # fmt: skip
+    task, passing = begin_purge(NOW)
+    # Small batches, so that there are several.
+    Task.objects.filter(pk=task.pk).update(memory={"audit_trail": {"size": 100}})
+    killed, at = 0, 3
+    while _run_until_killed(task, passing, at):
+        killed += 1
+        at += 7
+        passing.advance(settings.ENGINE_LEASE_SECONDS + 1)
+        # A step under which five workers died is failed: these died under different ones.
+        Task.objects.filter(pk=task.pk).update(crashes=0)
+        assert all(map(is_there, young))
+    task.refresh_from_db()
+    assert task.state == Task.State.DONE, task.error_detail
+    assert killed > 10
+    assert not AuditEntry.objects.filter(pk__in=[each.pk for each in old]).exists()
+    assert not Task.objects.filter(pk__in=[each.pk for each in tasks]).exists()
+    told = AuditEntry.objects.filter(action="records.purge")
+    assert {each.detail["type"]: each.detail["removed"] for each in told} == {
+        each: {DataType.AUDIT_TRAIL: 250, DataType.TASKS: 5}.get(each, 0) for each in TRIMMED
+    }
+    assert told.count() == len(TRIMMED)
+    assert all(map(is_there, young))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_do_no_harm(transactional_db: None) -> None:
+    """Each from a connection of its own; together they remove each row once."""
+    filling.fill(apps, None)
+    account = AccountFactory()
+    then = NOW - timedelta(days=900)
+    for n in range(200):
+        AuditEntryFactory(account=account, at=then + n * SECOND)
+    for n in range(60):
+        TaskFactory(account=account, ended_at=then + n * SECOND)
+        NotificationFactory(account=account, created_at=then + n * SECOND)
+    young = AuditEntryFactory(account=account, at=NOW)
+    with ThreadPoolExecutor(2) as pool:
+        removed = list(pool.map(_purge_alone, range(2)))
+    for data_type, rows in ((DataType.AUDIT_TRAIL, 200), (DataType.NOTIFICATIONS, 60),
+                            (DataType.TASKS, 60)):  # fmt: skip
+        assert sum(each[data_type] for each in removed) == rows
+    assert list(AuditEntry.objects.exclude(action="records.purge")) == [young]
+    assert not Notification.objects.exists()
+
+
+def _purge_alone(_number: int) -> dict[str, int]:
+    try:
+        removed = {}
+        for data_type in TRIMMED:
+            progress = Progress(size=10)
+            while not progress.is_over:
+                progress = replace(purge_portion(data_type, progress, NOW), size=10)
+            removed[data_type] = progress.removed
+        return removed
+    finally:
+        connections.close_all()
