@@ -15,9 +15,10 @@ from reporting.models import DataAvailability
 from reporting.purge.batches import remove_batch
 from reporting.purge.rules import SIGN_INS, Due, due
 
-# A batch as long as this keeps nobody waiting; its size goes after it.
+# A batch as long as this keeps nobody waiting; its size goes after it. Smaller ones than the
+# least do not help: where they take long, it is not their rows.
 AIM_SECONDS = {"postgresql": 0.02, "sqlite": 0.01}
-FIRST, LEAST = 1000, 100
+FIRST, LEAST = 1000, 1000
 MOST = {"postgresql": 20_000, "sqlite": 1000}
 
 
@@ -97,7 +98,7 @@ def _next_size(size: int, removed: int, took: float) -> int:
     """As many as the next batch can do in the time it should take, and not twice as many."""
     wanted = size * min(1.5, max(0.5, AIM_SECONDS[connection.vendor] / took))
     most = MOST[connection.vendor] if removed >= size else size
-    return int(min(most, max(LEAST, wanted)))
+    return int(min(most, max(min(LEAST, size), wanted)))
 
 
 def _pause(took: float) -> float:

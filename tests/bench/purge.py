@@ -60,8 +60,6 @@ def measure() -> Iterator[Figure]:
     is_postgresql = connection.vendor == "postgresql"
     _fill(ROWS - OLD, since=CUTOFF + timedelta(seconds=1))
     rounds = [_round(with_snapshot=is_postgresql) for _ in range(ROUNDS)]
-    for each in rounds:
-        print(f"    {each}", flush=True)
     yield _figure("speed of the purge ÷ one DELETE", [each.speed for each in rounds],
                   PG_SPEED if is_postgresql else None, "at least")  # fmt: skip
     yield _figure("longest transaction of the purge, ms", [each.longest_ms for each in rounds],
@@ -88,6 +86,7 @@ class Round:
     purged: float
     under_snapshot: float
     longest_ms: float
+    usual_ms: float
     quiet_ms: float
     busy_ms: float
 
@@ -112,14 +111,22 @@ def _round(*, with_snapshot: bool) -> Round:
     with _inserting() as quiet:
         time.sleep(2)
     with _inserting() as busy:
-        purged, longest = _purge()
+        purged, each = _purge()
     _fill_old()
     held = 0.0
     if with_snapshot:
         with _snapshot(), _inserting():
-            held, longest_held = _purge()
-        longest = max(longest, longest_held)
-    return Round(plain, purged, held, 1000 * longest, 1000 * quiet.median, 1000 * busy.median)
+            held, more = _purge()
+        each += more
+    return Round(
+        plain,
+        purged,
+        held,
+        1000 * max(each),
+        1000 * statistics.median(each),
+        1000 * quiet.median,
+        1000 * busy.median,
+    )
 
 
 def _timed(work: Callable[[], None]) -> float:
@@ -148,8 +155,8 @@ class _Then:
         self.real.idle(until - self.apart)
 
 
-def _purge() -> tuple[float, float]:
-    """Run the daily task; return its seconds, and those of its longest transaction."""
+def _purge() -> tuple[float, list[float]]:
+    """Run the daily task; return its seconds, and those of each of its transactions."""
     then = _Then()
     with clock.using(then):
         task = start(PURGE, title="Bench")
@@ -158,7 +165,7 @@ def _purge() -> tuple[float, float]:
     task.refresh_from_db()
     if task.state != Task.State.DONE or task.memory[DataType.AUDIT_TRAIL]["removed"] != OLD:
         raise AssertionError(f"not all are gone: {task.state} {task.memory}")
-    return seconds, log.longest
+    return seconds, log.seconds
 
 
 def _drive(then: clock.Clock) -> None:
@@ -171,14 +178,14 @@ class _Log(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.begun_at = 0.0
-        self.longest = 0.0
+        self.seconds: list[float] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         sql = str(getattr(record, "sql", ""))
         if sql.startswith("BEGIN"):
             self.begun_at = record.created - getattr(record, "duration", 0)
         elif sql == "COMMIT":
-            self.longest = max(self.longest, record.created - self.begun_at)
+            self.seconds.append(record.created - self.begun_at)
 
 
 @contextmanager

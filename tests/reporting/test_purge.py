@@ -417,7 +417,7 @@ def test_killed_at_any_batch_it_goes_on_and_tells_once(transactional_db: None) -
     killed, at = 0, 3
     while _run_until_killed(task, passing, at):
         killed += 1
-        at += 7
+        at += 3
         passing.advance(settings.ENGINE_LEASE_SECONDS + 1)
         # A step under which five workers died is failed: these died under different ones.
         Task.objects.filter(pk=task.pk).update(crashes=0)
@@ -458,7 +458,7 @@ def test_two_at_once_do_no_harm(transactional_db: None) -> None:
 
 def _purge_alone(_number: int) -> dict[str, int]:
     try:
-        removed = {}
+        removed: dict[str, int] = {}
         for data_type in TRIMMED:
             progress = Progress(size=10)
             while not progress.is_over:
