@@ -64,6 +64,7 @@ def measure() -> Iterator[Figure]:
                   PG_SPEED if is_postgresql else None, "at least")  # fmt: skip
     yield _figure("longest transaction of the purge, ms", [each.longest_ms for each in rounds],
                   LONGEST_MS if is_postgresql else None)  # fmt: skip
+    yield _figure("its transactions, p50, ms", [each.usual_ms for each in rounds], None)
     yield _figure("insert during the purge ÷ without, p50", [each.slowed for each in rounds],
                   PG_SLOWED if is_postgresql else None)  # fmt: skip
     if is_postgresql:
