@@ -73,7 +73,7 @@ def _account(task: Task) -> Account:
 def _start_portion(task: Task, learned: Learned) -> Learned | Again:
     """Start the removal of the next; a replication that is still stopping is waited for."""
     rows = replicas_left(_account(task)).select_related(
-        "task", "cloud_account", "backup__resource__cloud_account"
+        "cloud_account", "backup__resource__cloud_account"
     )
     if rows.filter(status=Replica.Status.IN_PROGRESS).exists():
         return Again({}, LOOK_SECONDS, message="Waiting for replications to stop")

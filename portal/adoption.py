@@ -85,7 +85,8 @@ def adopt(
     """Make the volumes of a cloud account equal to what the platform has marked there."""
     rows, taken = _rows(cloud_account)
     things = list(_things(inventory, rows))
-    sites = Account.objects.filter(cloud_account=cloud_account).values_list("pk", "site")
+    homes_here = Account.objects.living().filter(cloud_account=cloud_account)
+    sites = homes_here.values_list("pk", "site")
     homes = Homes(dict(sites))
     made = plan(rows, [each for each in things if each.external_id not in taken], busy, homes)
     renamed = _let_go(made, cloud_account)

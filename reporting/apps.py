@@ -11,3 +11,5 @@ class ReportingConfig(AppConfig):
     def ready(self) -> None:
         from reporting import alarms, alert_sending, live, post_session  # noqa: F401  # register
         from reporting.figures import capacity, counting_task, disks  # noqa: F401  # register
+        from reporting.purge import workflow as purge  # noqa: F401  # register
+        from reporting.termination import workflow as termination  # noqa: F401  # register

@@ -102,6 +102,9 @@ def _problem_of(event: Event, cutoff: datetime | None, old: set[tuple[UUID, str]
 @transaction.atomic
 def _take_in(account: Account, event: Event) -> Outcome:
     session = _session_of(account, event)
+    if session.state == State.CLOSED and not session.events.exists():
+        # Read anew without its former events, it would no longer be closed.
+        return Outcome(event.event_id, "rejected", "The log of this session is no longer kept.")
     _made, is_new = SessionEvent.objects.get_or_create(
         account=account,
         event_id=event.event_id,

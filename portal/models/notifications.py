@@ -57,7 +57,10 @@ class Notification(models.Model):
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
-        indexes = (models.Index(fields=["account", "-created_at"], name="notification_of_account"),)
+        indexes = (
+            models.Index(fields=["account", "-created_at"], name="notification_of_account"),
+            models.Index(fields=["created_at"], name="notification_by_time"),
+        )
         constraints = (
             # A task that ends twice because its worker died must not tell twice.
             models.UniqueConstraint(fields=["task", "title"], name="task_notifies_once"),
