@@ -35,7 +35,9 @@ def replication_hindrance(backup: Backup) -> str:
 def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None) -> Replica:
     """Start copying a complete backup to the secondary site; raises Refused.
 
-    A replica that is there stays until the new one is complete (R046).
+    A replica that is there stays until the new one is complete (R046). What was sent before
+    is sent anew, also when nothing of it is left: a cluster remembers that it has sent a
+    snapshot, not that it was removed at the other side since.
     """
     if hindrance := replication_hindrance(backup):
         raise Refused(hindrance)
@@ -60,7 +62,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
             "type": backup.type,
             "copy": backup.external_id,
             "to": target_of(account),
-            "is_again": bool(former) or _is_overtaken(backup),
+            "is_again": backup.replicas.exists() or _is_overtaken(backup),
             "replicas": removals_of(former),
         },
     )

@@ -171,7 +171,7 @@ def account_view(
         @wraps(view)
         def guarded(request: Any, *args: Any, account: UUID, **kwargs: Any) -> HttpResponseBase:
             request.account = get_object_or_404(
-                Account.objects.select_related("organization__customer"), pk=account
+                Account.objects.living().select_related("organization__customer"), pk=account
             )
             request.roles, request.permissions = _standing(request.user, request.account)
             if not request.permissions:

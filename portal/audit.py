@@ -31,6 +31,8 @@ class Actor:
     label: str
     source: str = ""
     request_id: str = ""
+    # The id of the API key, where it is one that acts.
+    api_client: str = ""
 
     @classmethod
     def of(cls, request: HttpRequest) -> Actor:
@@ -68,6 +70,8 @@ def record(
     return AuditEntry.objects.create(
         actor=actor.user,
         actor_label=actor.label[:255],
+        **names_of(actor.user),
+        api_client=actor.api_client,
         action=action,
         target_type=target._meta.model_name or "" if target else "",
         target_id=str(target.pk) if target else "",
@@ -80,6 +84,16 @@ def record(
         request_id=actor.request_id,
         detail=detail,
     )
+
+
+def names_of(user: User | None) -> dict[str, str]:
+    """A person's names as they are now; the last word of the full name is the last name."""
+    if user is None:
+        return {}
+    first, _, last = user.full_name.strip().rpartition(" ")
+    if not first:
+        first, last = last, ""
+    return {"first_name": first, "last_name": last, "email": user.email}
 
 
 def _account_of(target: models.Model | None) -> Account | None:

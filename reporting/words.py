@@ -154,6 +154,7 @@ SKIPPED = {
 }
 
 ACTION_GROUPS = {
+    "alert": "Alerts",
     "api_key": "API keys",
     "backup": "Backups",
     "backup_policy": "Backup settings",
@@ -161,12 +162,14 @@ ACTION_GROUPS = {
     "volume_policy": "Volume backup settings",
     "recovery": "Disaster recovery",
     "sandbox": "Publish",
+    "records": "Records",
     "task": "Tasks",
     "machine": "Machines",
     "access": "Access",
     "account": "Account",
     "cloud_account": "Cloud accounts",
     "organization": "Organizations",
+    "report": "Reports",
     "user": "Sign-in",
 }
 
@@ -179,6 +182,14 @@ ACTIONS = {
     "account.create": "Create account",
     "account.edit": "Change account settings",
     "account.place": "Change cloud account or site",
+    "account.terminate": "Terminate account",
+    "account.terminated": "Account terminated",
+    "alert.create": "Create alert rule",
+    "alert.delete": "Delete alert rule",
+    "alert.edit": "Change alert rule",
+    "alert.pause": "Pause alert rule",
+    "alert.resume": "Resume alert rule",
+    "alert.test": "Send test alert",
     "api_key.create": "Create API key",
     "api_key.revoke": "Revoke API key",
     "backup.create": "Create backup",
@@ -201,6 +212,7 @@ ACTIONS = {
     "machine.remove": "Remove assignment",
     "organization.create": "Create organization",
     "organization.delete": "Delete organization",
+    "records.purge": "Remove records past their period",
     "recovery.adopt": "Adopt what was unknown",
     "recovery.check": "Check disaster recovery",
     "recovery.disable": "Switch disaster recovery off",
@@ -208,6 +220,7 @@ ACTIONS = {
     "recovery.ignore": "Ignore what was unknown",
     "recovery.reconcile": "Reconcile",
     "recovery.remove_unknown": "Remove what was unknown",
+    "report.export": "Exported",
     "sandbox.publish": "Publish Sandbox",
     "task.acknowledge": "Acknowledge task",
     "task.acknowledge_all": "Acknowledge ended tasks",

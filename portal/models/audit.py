@@ -26,6 +26,11 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(default=timezone.now)
     actor = models.ForeignKey(User, models.SET_NULL, null=True, related_name="audit_entries")
     actor_label = models.CharField(max_length=255)
+    first_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    email = models.CharField(max_length=254, blank=True)
+    # The id of the key by which a program asked for it.
+    api_client = models.CharField(max_length=64, blank=True)
     action = models.CharField(max_length=64)
     target_type = models.CharField(max_length=64, blank=True)
     target_id = models.CharField(max_length=64, blank=True)

@@ -61,6 +61,10 @@ class Task(models.Model):
         PERSON = "person", "Person"
         SCHEDULE = "schedule", "Schedule"
         SYSTEM = "system", "Standby"
+        API = "api", "API key"
+
+    # Somebody asked, and wants to know how it went.
+    ASKED_FOR = (Origin.PERSON, Origin.API)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=64)
@@ -151,6 +155,8 @@ class Task(models.Model):
                 condition=Q(acknowledged_at=None),
                 name="task_in_widget",
             ),
+            # The purge goes by it through all accounts.
+            models.Index(fields=["ended_at"], name="task_by_end"),
         )
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0008_missing_since"),
+        ("backups", "0010_last_run_of_policies"),
     ]
 
     operations = [
