@@ -15,6 +15,7 @@ class DisasterRecoveryConfig(AppConfig):
             daily,
             disabling,
             live,
+            many,
             reconciliation,
             replication,
             settling,

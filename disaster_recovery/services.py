@@ -32,7 +32,9 @@ def replication_hindrance(backup: Backup) -> str:
 
 
 @transaction.atomic
-def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None) -> Replica:
+def replicate_backup(
+    actor: Actor, backup: Backup, *, origin: str | None = None, parent: Task | None = None
+) -> Replica:
     """Start copying a complete backup to the secondary site; raises Refused.
 
     A replica that is there stays until the new one is complete (R046). What was sent before
@@ -54,6 +56,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
         transfer=True,
         origin=origin,
         requested_by=actor.user,
+        parent=parent,
         args={
             "server": resource.external_id,
             "account": str(account.pk),
@@ -77,7 +80,8 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
     )
     _insert(replica)
     note_replication(backup, replica.status)
-    if actor.user:
+    # Of many, the trail has the one request.
+    if actor.user and parent is None:
         record(
             actor, "backup.replicate", resource, result="requested", backup=str(backup.pk),
             name=backup.name, task=str(task.pk), to=account.dr_site,

@@ -19,6 +19,7 @@ TASK_KINDS = {
     "delete_volume_backup": "Delete",
     "backup_volumes": "Backup of many volumes",
     "replicate_backup": "Replicate",
+    "replicate_volumes": "Replication of many volumes",
     "configure_recovery": "Disaster recovery",
     "check_recovery": "Disaster recovery",
     "reconcile": "Reconcile",
@@ -42,6 +43,7 @@ RIGHT_TO_START = {
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
     "replicate_backup": Permission.BACK_UP_SERVERS,
+    "replicate_volumes": Permission.PROTECT_VOLUMES,
     "configure_recovery": Permission.MANAGE_RECOVERY,
     "check_recovery": Permission.MANAGE_RECOVERY,
     "reconcile": Permission.MANAGE_RECOVERY,
@@ -87,6 +89,7 @@ BEFORE_RETRY = {
         "The backup is copied to the secondary site, which may cost egress. A replica that is "
         "there stays until the new one is complete."
     ),
+    "replicate_volumes": "All others are left alone. What travels between sites may cost egress.",
     "configure_recovery": "Both sites are checked again; what was chosen holds when all is well.",
     "check_recovery": "Both sites are looked at again; nothing is changed.",
     "reconcile": "Both sites are looked at again; nothing there is changed.",
@@ -137,6 +140,10 @@ AFTER_CANCEL = {
     "replicate_backup": (
         "The incomplete replica is removed. The backup, and a replica it had before, stay."
     ),
+    "replicate_volumes": (
+        "Replications that wait do not begin, and of those under way nothing is left. Those that "
+        "are done stay."
+    ),
     "configure_recovery": "Disaster recovery stays as it was.",
     "check_recovery": "Nothing was changed.",
     "reconcile": "Nothing was changed.",
@@ -151,6 +158,8 @@ SKIPPED = {
     "full": "at their number of manual backups",
     "missing": "no longer at the cloud",
     "in_use": "in use again",
+    "bare": "without a good backup",
+    "not_now": "being replicated already, or just being deleted",
 }
 
 ACTION_GROUPS = {
@@ -231,6 +240,7 @@ ACTIONS = {
     "user.signed_out": "Sign out",
     "volume_policy.edit": "Change volume backup settings",
     "volumes.backup": "Back up many volumes",
+    "volumes.replicate": "Replicate many volumes",
 }
 
 

@@ -105,7 +105,8 @@ def _mark_missed(task: Task, due: datetime) -> None:
     note_latest(missed)
 
 
-def _look_at_children(task: Task, learned: Learned) -> Learned | Again:
+def look_at_children(task: Task, learned: Learned) -> Learned | Again:
+    """`Step.save` of a task that waits for those it started; remembers how many ended how."""
     tally = services.tally_of(task)
     if tally.waiting or tally.running:
         message = f"{tally.ended} of {tally.total} ended"
@@ -113,11 +114,11 @@ def _look_at_children(task: Task, learned: Learned) -> Learned | Again:
     return {"done": tally.done, "failed": tally.failed, "canceled": tally.canceled}
 
 
-def _stop_children(task: Task, learned: Learned) -> Learned | Again:
+def stop_children(task: Task, learned: Learned) -> Learned | Again:
     """Ask all that are under way to stop, and wait for their clean-up."""
     engine.stop_all(task.children.all(), clock.now())
     if task.children.filter(state__in=Task.ACTIVE).exists():
-        return Again({}, LOOK_SECONDS, message="Waiting for the backups to clean up")
+        return Again({}, LOOK_SECONDS, message="Waiting for them to clean up")
     return {}
 
 
@@ -128,10 +129,10 @@ class BackupVolumes(Workflow):
     kind = services.KIND
     steps: ClassVar[tuple[Step, ...]] = (
         Step("start", "Start the backups", _nothing, save=_start_portion),
-        Step("await", "Wait for the backups", _nothing, save=_look_at_children, weight=20),
+        Step("await", "Wait for the backups", _nothing, save=look_at_children, weight=20),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step("stop", "Stop the backups under way", _nothing, save=_stop_children),
+        Step("stop", "Stop the backups under way", _nothing, save=stop_children),
     )
     # Ten thousand volumes wait for places at their cloud; each has a deadline of its own.
     deadline = timedelta(days=7)
