@@ -19,6 +19,7 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict)
     drips: bool = False
     came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    arrived: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -31,6 +32,7 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.came.append((dict(self.headers), body))
+            receiver.arrived.set()
             if receiver.drips:
                 self._drip()
                 return
