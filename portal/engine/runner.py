@@ -55,14 +55,25 @@ class LeaseLost(Exception):
 
 
 class Runner:
-    """One loop. ``clock`` and ``threads`` are passed in by tests and benches."""
+    """One loop. ``clock`` and ``threads`` are passed in by tests and benches.
 
-    def __init__(self, *, clock: Clock | None = None, threads: int | None = None) -> None:
+    ``connections`` outlive it and are not closed: drivers remember for how long they have
+    waited for what shows nowhere, and that may take longer than one runner lives.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        threads: int | None = None,
+        connections: Connections | None = None,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.owner = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.threads = threads or settings.ENGINE_THREADS
         self.lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
-        self.connections = Connections(self.clock)
+        self.connections = connections or Connections(self.clock)
+        self._closes = connections is None
         self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
         self.in_flight = 0
         self._last_beat: datetime | None = None
@@ -79,7 +90,8 @@ class Runner:
                 while self.in_flight:
                     self._settle(self._collect())
             finally:
-                self.connections.close()
+                if self._closes:
+                    self.connections.close()
         return claims.is_work_left()
 
     def _turn(self, until: datetime) -> bool:

@@ -108,8 +108,8 @@ def test_what_was_removed_is_replicated_again(scene: RecoveryScene) -> None:
     assert replica.status == Replica.Status.DONE, replica.task and replica.task.error
     assert scene.replica_content(replica) == "original"
     later = _replicated(scene, "later")
-    for kept in (backup, later):
-        assert scene.delete(kept).state == DONE
+    for made in (backup, later):
+        assert scene.delete(made).state == DONE
 
 
 def test_while_it_runs_it_is_in_progress_and_neither_started_nor_deleted_twice(
