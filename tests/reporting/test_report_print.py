@@ -1,4 +1,4 @@
-"""The report to print: everything in one file, every text escaped, and the audit says who has it."""
+"""The report to print: all in one file, every text escaped, and the audit says who has it."""
 
 from __future__ import annotations
 
