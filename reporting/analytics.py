@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Avg, Max, Sum
@@ -87,8 +87,9 @@ def starts_of(span: Span, frequency: str, now: datetime) -> list[datetime]:
 
 
 def _hours(span: Span) -> Iterator[datetime]:
-    hours = int((span.until - span.since) / _HOUR)
-    return (span.since + number * _HOUR for number in range(hours))
+    # In UTC, where every hour has one name: in autumn a day has twenty-five.
+    since, until = span.since.astimezone(UTC), span.until.astimezone(UTC)
+    return (since + number * _HOUR for number in range(int((until - since) / _HOUR)))
 
 
 def _days(span: Span) -> Iterator[datetime]:

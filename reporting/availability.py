@@ -66,12 +66,18 @@ def _line(
     account: Account, availability: DataAvailability, span: Span, now: datetime, count: str
 ) -> Line:
     since = since_of(account, availability, now)
-    name, label = _PAGES.get(availability.data_type, ("", ""))
-    page = reverse(name, args=[account.pk]) if name else ""
-    if availability.data_type in CHARTED:
-        page = reverse("reporting:analytics_detail", args=[account.pk, availability.data_type])
+    _, label = _PAGES.get(availability.data_type, ("", ""))
+    page = page_of_type(account, availability.data_type)
     gone = gone_of(availability, span, since, today_in(account.zone, now))
     return Line(availability, since, gone, count, page, label)
+
+
+def page_of_type(account: Account, data_type: str) -> str:
+    """Where a type of data is looked at: at least on the Reports page."""
+    if data_type in CHARTED:
+        return reverse("reporting:analytics_detail", args=[account.pk, data_type])
+    name, _ = _PAGES.get(data_type, ("reporting:report_list", ""))
+    return reverse(name, args=[account.pk])
 
 
 def since_of(account: Account, availability: DataAvailability, now: datetime) -> date:

@@ -122,18 +122,20 @@ def _quoted_where_needed(cells: Sequence[str]) -> Sequence[str]:
     """Quote what has a comma, a quote or the end of a line in it."""
     text = "".join(cells)
     if '"' in text or "," in text or "\n" in text or "\r" in text:
-        return [_quoted(cell) for cell in cells]
+        # Many columns have the same few words in every row.
+        quoted = {cell: _quoted(cell) for cell in set(cells)}
+        return [quoted[cell] for cell in cells]
     return cells
 
 
 def _quoted(cell: str) -> str:
     if '"' in cell or "," in cell or "\n" in cell or "\r" in cell:
-        return f'"{cell.replace(chr(34), chr(34) * 2)}"'
+        return '"' + cell.replace('"', '""') + '"'
     return cell
 
 
 def _json_cells(cells: Sequence[str]) -> Sequence[str]:
-    return _quoted_where_needed([cell if cell == "{}" else _as_postgresql(cell) for cell in cells])
+    return [cell if cell == "{}" else _quoted(_as_postgresql(cell)) for cell in cells]
 
 
 # Names and brackets of JSON without a backslash; of text, that there is some.

@@ -14,7 +14,7 @@ from portal.audit import Actor
 from portal.engine import clock
 from portal.refusals import Refused
 from reporting import exports, report
-from reporting.availability import lines_of
+from reporting.availability import lines_of, page_of_type
 from reporting.exports import Wanted
 from reporting.forms import AuditFilterForm, DaysFilterForm, ReportForm, SessionFilterForm
 from reporting.models import DataType
@@ -54,9 +54,9 @@ def report_export(request: Request, data_type: str) -> HttpResponseBase:
         raise Http404
     form, wanted = _wanted(request, data_set)
     if form.problems:
-        # A file of other days than were asked for would be worse than none.
-        back = reverse("reporting:report_list", args=[request.account.pk])
-        return redirect(f"{back}?{request.GET.urlencode()}")
+        # A file of other rows than were asked for would be worse than none. The page says why.
+        page = page_of_type(request.account, data_type)
+        return redirect(f"{page}?{request.GET.urlencode()}")
     try:
         stream = exports.export(Actor.of(request), request.account, wanted, now)
     except Refused as refusal:

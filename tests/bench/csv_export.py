@@ -27,8 +27,9 @@ from django.db.models.functions import Concat
 from portal.bulk import as_text, insert_from
 from portal.engine import clock
 from portal.models import Account, AuditEntry, Customer, Organization
+from reporting.availability import lines_of
 from reporting.models import DataAvailability, DataType
-from reporting.records import DATA_SETS, csv_of, rows_of
+from reporting.records import DATA_SETS, Span, csv_of, rows_of
 from reporting.records.datasets import Rows
 from tests.bench.figure import Figure
 
@@ -76,7 +77,16 @@ def measure() -> Iterator[Figure]:
     yield Figure("CSV: memory, 10,000 to 1,000,000 rows, MB", growth, GROWTH_MB)
     yield Figure("CSV: thousand rows a second", MANY / 1000 / statistics.median(times))
     yield Figure("CSV: size of the file, MB", size / 2**20)
+    yield Figure("Reports page's table with as many entries, ms", _table_ms(account))
     _forget(account)
+
+
+def _table_ms(account: Account) -> float:
+    """How long the lines of the Reports page take, of a year."""
+    now = clock.now()
+    span = Span((now - timedelta(days=365)).date(), now.date(), account.zone)
+    times = [_timed(lambda: len(lines_of(account, span, "day", now))) for _ in range(ROUNDS)]
+    return 1000 * statistics.median(times)
 
 
 def _rows(account: Account) -> Rows:
@@ -122,7 +132,7 @@ def _own_export(rows: Rows) -> Callable[[], float]:
     return lambda: _timed(lambda: _module(literal))
 
 
-def _timed(do: Callable[[], None]) -> float:
+def _timed(do: Callable[[], object]) -> float:
     started_at = time.perf_counter()
     do()
     return time.perf_counter() - started_at

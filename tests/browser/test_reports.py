@@ -47,7 +47,7 @@ def test_a_chart_is_narrowed_and_its_file_follows(browser_tab: Browser, account:
     page = browser_tab.page
     browser_tab.open(f"/accounts/{account.pk}/analytics/sessions/")
     expect(page.get_by_role("img", name="Sessions of 12 periods")).to_be_visible()
-    page.get_by_label("System").select_option("pool")
+    page.get_by_role("combobox", name="System").select_option("pool")
     expect(page.get_by_role("columnheader", name="Persistent Desktop")).to_have_count(0)
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download CSV").click()
@@ -55,6 +55,14 @@ def test_a_chart_is_narrowed_and_its_file_follows(browser_tab: Browser, account:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert {row["system"] for row in rows} == {"pool"}
     assert waiting.value.suggested_filename.endswith(".csv")
+    browser_tab.assert_sound()
+
+
+def test_the_log_of_a_session_is_read(browser_tab: Browser, account: Account) -> None:
+    page = browser_tab.page
+    browser_tab.open(f"/accounts/{account.pk}/session-logs/")
+    page.get_by_role("link", name="View the log of session session-0004").click()
+    expect(page.get_by_label("Log", exact=True)).to_contain_text("started event=event-4")
     browser_tab.assert_sound()
 
 

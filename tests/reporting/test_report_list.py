@@ -110,8 +110,14 @@ def test_days_that_make_no_sense_are_said_and_give_no_file(
     address = f"{url('report_list', world.account)}?{query}"
     assert said in text_of(reader, address)
     assert "<html" not in text_of(reader, address, **HTMX)
-    for name, keys in (("report_export", ["sessions"]), ("report_print", [])):
+    for name, keys, page in (
+        ("report_export", ["sessions"], url("analytics_detail", world.account, "sessions")),
+        ("report_export", ["session_trail"], url("session_list", world.account)),
+        ("report_export", ["user_activity"], url("report_list", world.account)),
+        ("report_print", [], url("report_list", world.account)),
+    ):
         answer = reader.get(f"{url(name, world.account, *keys)}?{query}")
         assert answer.status_code == 302
-        assert answer["Location"] == address
+        assert answer["Location"] == f"{page}?{query}"
+        assert said in text_of(reader, answer["Location"])
     assert not AuditEntry.objects.filter(action="report.export").exists()
