@@ -11,7 +11,7 @@ import binascii
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -136,7 +136,9 @@ def _decode(model: type[models.Model], order: Order, text: str) -> tuple[Any, An
         padded = text + "=" * (-len(text) % 4)
         field, value, pk = json.loads(base64.urlsafe_b64decode(padded.encode()))
         found = _column(model, order.field).to_python(value), _column(model, "id").to_python(pk)
-    except (ValueError, TypeError, binascii.Error, ValidationError):
+        if isinstance(found[0], datetime):
+            found[0].astimezone(UTC)  # the first and last day there are may leave the calendar
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error, ValidationError):
         return None
     is_wrong = field != order.field or None in found or "\0" in str(value) or _is_naive(found[0])
     return None if is_wrong else found

@@ -23,18 +23,20 @@ class NameTaken(Refused):
 
 
 @transaction.atomic
-def start_once(key: ApiKey, name: str, asked: str, start: Callable[[], Task]) -> tuple[UUID, bool]:
+def start_once(
+    key: ApiKey, name: str, asked: bytes, start: Callable[[], Task]
+) -> tuple[UUID, bool]:
     """Start a task; if the key asked the same under this name before, answer that task.
 
     Returns the task's id, and whether it was started now. ``asked`` is all that was asked, as
-    text. A refusal by ``start`` leaves the name free. Of two requests at once, the second waits
-    for the first: the database holds its row back until the first is committed.
+    it was sent. A refusal by ``start`` leaves the name free. Of two requests at once, the second
+    waits for the first: the database holds its row back until the first is committed.
     """
     if not name:
         return start().pk, True
     now = clock.now()
     ApiRequest.objects.filter(key=key, created_at__lt=now - NAMES_KEPT).delete()
-    digest = hashlib.sha256(asked.encode()).hexdigest()
+    digest = hashlib.sha256(asked).hexdigest()
     request = ApiRequest(key=key, name=name, digest=digest, created_at=now)
     try:
         with transaction.atomic():

@@ -28,6 +28,10 @@ class Signed(APIKeyHeader):
     """``X-Frame-ClientId``, ``X-Frame-Timestamp`` and ``X-Frame-Signature``."""
 
     param_name = "X-Frame-ClientId"
+    openapi_description = (
+        "Together with `X-Frame-Timestamp`, in seconds since 1970, and `X-Frame-Signature`, the "
+        "lowercase hex HMAC-SHA256 of time and client id, keyed with the client secret."
+    )
 
     def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
         return api_keys.by_signature(request.headers) if key else None

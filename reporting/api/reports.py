@@ -17,6 +17,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
@@ -168,7 +169,11 @@ def _value(model: type[models.Model], name: str, text: Any) -> Any:
     if not isinstance(text, str) or "\0" in text or not isinstance(field, models.Field):
         raise TypeError(f"{text!r} is no value of {name}")
     value = field.to_python(text)
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+    if not isinstance(value, datetime):
+        return value
+    if timezone.is_naive(value):
+        raise ValueError(f"{text} says no offset")
+    return value.astimezone(UTC)
 
 
 for _each in DATA_SETS.values():

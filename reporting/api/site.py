@@ -93,7 +93,7 @@ def not_signed_in(request: HttpRequest, error: AuthenticationError) -> HttpRespo
 
 @api.exception_handler(RequestDataTooBig)
 def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    return _answer(request, 413, "The request is too large. Send fewer events at once.")
+    return _answer(request, 413, "The request is too large; of events, send fewer at once.")
 
 
 @api.exception_handler(Throttled)

@@ -130,7 +130,7 @@ def _start(
     request: HttpRequest, response: HttpResponse, name: str, begin: Callable[[], Backup]
 ) -> Status[Task]:
     """Begin it once; answer its task as it stands, with its address."""
-    asked = f"{request.path}\n{request.body.decode()}"
+    asked = request.path.encode() + b"\n" + request.body
     pk, is_new = api_requests.start_once(key_of(request), name, asked, lambda: _task_of(begin()))
     if not is_new:
         response["Idempotency-Replayed"] = "true"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +19,7 @@ from tests.people import World
 from tests.reporting.api_calls import Program, assert_problem
 
 pytestmark = pytest.mark.django_db
+SOME_ID = "7d3f0a52-1c84-4b8e-9a67-2f5be0c4d911"
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -160,6 +163,48 @@ def test_names_and_organizations_narrow_accounts(world: World, program: Program)
     assert program.names("/accounts", name="ERIDIAN") == ["Meridian account"]
     assert program.names("/accounts", organization_id=other.organization_id) == ["Other"]
     assert program.names("/organizations", name="meridian") == ["Meridian organization"]
+
+
+def _cursor(*parts: str) -> str:
+    """As somebody might make one up who knows how they are made."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("created_at", "0001-01-01T00:00:00+14:00", SOME_ID),
+        ("created_at", "9999-12-31T23:59:59-12:00", SOME_ID),
+        ("created_at", "2026-03-02T09:00:00", SOME_ID),
+        ("created_at", "2026-03-02T09:00:00Z", "7"),
+        ("name", "2026-03-02T09:00:00Z", SOME_ID),
+        ("created_at",),
+        (),
+    ],
+)
+def test_a_cursor_made_up_is_no_page(
+    world: World, program: Program, parts: tuple[str, ...]
+) -> None:
+    answer = program.get(f"/accounts/{world.account.pk}/backups", cursor=_cursor(*parts))
+    assert_problem(answer, 404, "cursor")
+
+
+@pytest.mark.parametrize(
+    ("at", "pk", "status"),
+    [
+        ("0001-01-01T00:00:00+14:00", "1", 404),
+        ("2026-03-02", "1", 404),
+        ("2026-03-02T09:00:00Z", "one", 404),
+        ("2026-03-02T09:00:00Z", "9" * 30, 200),
+        ("\x00", "1", 404),
+    ],
+)
+def test_a_cursor_of_records_made_up_does_no_harm(
+    world: World, program: Program, at: str, pk: str, status: int
+) -> None:
+    cursor = _cursor("audit_trail", "", at, pk)
+    answer = program.get(f"/accounts/{world.account.pk}/reports/audit-trail", cursor=cursor)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

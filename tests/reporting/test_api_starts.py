@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from portal.models import AuditEntry, Resource, Task
 from reporting.models import ApiRequest
 from tests.factories import BackupFactory, ResourceFactory
 from tests.people import World
-from tests.reporting.api_calls import Program, assert_problem
+from tests.reporting.api_calls import BASE, Program, assert_problem
 from tests.reporting.pages import SignIn, text_of, url
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +160,17 @@ def test_a_named_request_starts_its_task_once(world: World, program: Program) ->
     other = program.post(_backups(world.utility_server), given, **NAMED)
     assert_problem(other, 409, "another request")
     assert Task.objects.count() == 1
+
+
+def test_json_may_come_in_another_encoding(world: World, program: Program) -> None:
+    text = json.dumps({"name": "Ünï", "keep_running": True}).encode("utf-16")
+    answer = program.client.post(
+        f"{BASE}{_backups(world.sandbox)}",
+        text,
+        content_type="application/json",
+        headers=program.headers | NAMED,
+    )
+    assert answer.status_code == 202, answer.content
 
 
 def test_a_refused_request_leaves_its_name_free(world: World, program: Program) -> None:
