@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.models import Backup, Replica
+from portal.models import Task
 from portal.templatetags.ui import status
 
 Status = Replica.Status
@@ -48,8 +49,8 @@ def _inner(backup: Backup, attempt: Replica | None) -> SafeString:
 
 
 def _progress(backup: Backup, attempt: Replica | None) -> SafeString:
-    percent = attempt.task.percent if attempt else 0
-    said = attempt.task.message if attempt else ""
+    task = attempt.task if attempt else None
+    percent, said = (task.percent, task.message) if task else (0, "")
     return format_html(
         '<div class="prog"><div>{}<span>{}%</span></div>'
         '<progress value="{}" max="100" aria-label="Replication of {}"></progress></div>'
@@ -62,10 +63,16 @@ def _failure(backup: Backup, attempt: Replica | None) -> SafeString:
     mark = status("bad", "xcircle", str(Status.FAILED.label))
     if attempt is None:
         return mark
-    address = reverse("reporting:task_detail", args=[backup.account_id, attempt.task_id])
     return format_html(
         '<details class="why"><summary>{}<span class="vh">: what happened</span></summary>'
-        '<p class="sub" data-tone="bad">{}</p><p class="sub">{} <a href="{}">View task</a></p>'
-        "</details>",
-        mark, attempt.error or "The reason was not recorded.", attempt.task.advice, address,
+        '<p class="sub" data-tone="bad">{}</p>{}</details>',
+        mark, attempt.error or "The reason was not recorded.", _way_on(backup, attempt.task),
     )  # fmt: skip
+
+
+def _way_on(backup: Backup, task: Task | None) -> SafeString:
+    """What to do, and the way to the task while it is there."""
+    if task is None:
+        return SafeString("")
+    address = reverse("reporting:task_detail", args=[backup.account_id, task.pk])
+    return format_html('<p class="sub">{} <a href="{}">View task</a></p>', task.advice, address)

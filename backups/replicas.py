@@ -18,7 +18,7 @@ def removals_of(replicas: Iterable[Replica]) -> list[dict[str, str]]:
     return [
         {
             "id": str(replica.pk),
-            "token": replica.task.token,
+            "token": replica.task_token,
             "copy": replica.external_id,
             "sent": replica.sent_id,
         }

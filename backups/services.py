@@ -299,7 +299,7 @@ def restore_backup(
 
 
 @transaction.atomic
-def delete_backup(actor: Actor, backup: Backup) -> Task | None:
+def delete_backup(actor: Actor, backup: Backup, *, parent: Task | None = None) -> Task | None:
     """Start removing a backup and everything of it at the cloud (R057).
 
     None: it was the entry of a run that was missed, of which there is nothing; it is off the list.
@@ -310,7 +310,7 @@ def delete_backup(actor: Actor, backup: Backup) -> Task | None:
         _leave(backup, Backup.Status.DELETED)
         record(actor, "backup.delete", backup.resource, backup=str(backup.pk), name=backup.name)
         return None
-    return _delete(actor, backup)
+    return _delete(actor, backup, parent=parent)
 
 
 @transaction.atomic
@@ -323,23 +323,28 @@ def retire_backup(backup: Backup, cause: Backup) -> Task:
 
 
 def _delete(
-    actor: Actor, backup: Backup, *, after: Backup | None = None, origin: str | None = None
+    actor: Actor,
+    backup: Backup,
+    *,
+    after: Backup | None = None,
+    origin: str | None = None,
+    parent: Task | None = None,
 ) -> Task:
     resource, before = backup.resource, backup.status
-    if backup.task is None:
+    if not backup.task_token:
         raise Refused(f"“{backup}” has no record of the task that made it. Open a support case.")
     if backup.replication_status == Replica.Status.IN_PROGRESS:
         raise Refused(
             f"“{backup}” is being replicated. Delete it when that has ended, or cancel that task."
         )
-    replicas = list(backup.replicas.not_removed().select_related("task", "cloud_account"))
+    replicas = list(backup.replicas.not_removed().select_related("cloud_account"))
     args = {
         "account": str(resource.account_id),
         "resource": str(resource.pk),
         "backup": str(backup.pk),
         "type": backup.type,
         "copy": backup.external_id,
-        "token": backup.task.token,
+        "token": backup.task_token,
         "status_before": before,
         "replicas": removals_of(replicas),
     }
@@ -356,6 +361,7 @@ def _delete(
         exclusive=True,
         origin=origin,
         requested_by=actor.user,
+        parent=parent,
         args=args | ({"after_backup": str(after.pk)} if after else {}),
     )
     _leave(backup, Backup.Status.DELETING)

@@ -18,4 +18,5 @@ class DisasterRecoveryConfig(AppConfig):
             reconciliation,
             replication,
             settling,
+            sites,
         )

@@ -24,7 +24,7 @@ def check_daily() -> None:
     checked = Task.objects.on_top().filter(
         account=OuterRef("pk"), kind__in=(CONFIGURE, CHECK), created_at__gt=since
     )
-    for account in Account.objects.filter(dr_enabled=True).exclude(Exists(checked)):
+    for account in Account.objects.living().filter(dr_enabled=True).exclude(Exists(checked)):
         # Another worker's tick may have come first.
         with suppress(Refused):
             check_again(SYSTEM, account, since=since)

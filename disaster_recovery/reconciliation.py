@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, UUIDField
+from django.db.models.functions import Coalesce
 
 from backups.models import Backup, Replica, note_replication
 from disaster_recovery.models import Discrepancy
@@ -26,7 +27,7 @@ from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.engine.workflow import Job, Learned, Step, Workflow
 from portal.models import Account, Notification, Resource, Task
-from portal.notify import tell
+from portal.notify import Level, tell
 from portal.refusals import Refused
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ YOUNG = timedelta(hours=1)
 # So many that were not listed are asked for one by one; the others the next time.
 MOST_ASKED = 200
 Kind, State = Discrepancy.Kind, Discrepancy.State
+# What a copy is called after: its task, there or purged.
+_MAKER = Coalesce("task_id", "purged_task", output_field=UUIDField())
 
 
 @transaction.atomic
@@ -84,7 +87,7 @@ def reconcile_daily() -> None:
     since = clock.now() - EVERY
     compared = Task.objects.on_top().filter(account=OuterRef("pk"), kind=KIND, created_at__gt=since)
     backups = Backup.objects.filter(account=OuterRef("pk"))
-    accounts = Account.objects.exclude(cloud_account=None).filter(Exists(backups))
+    accounts = Account.objects.living().exclude(cloud_account=None).filter(Exists(backups))
     for account in accounts.exclude(Exists(compared)):
         try:
             reconcile(SYSTEM, account, since=since)
@@ -166,8 +169,8 @@ def _compare(task: Task, learned: Learned) -> Learned:
     backups = Backup.objects.filter(account=account).exclude(status=Backup.Status.DELETED)
     known = {_plain(pk) for pk in backups.exclude(external_id="").values_list(
         "external_id", flat=True).iterator()}  # fmt: skip
-    made_by = backups.exclude(task=None).values_list("task", flat=True)
-    tokens = {UUID(str(pk)).hex for pk in made_by.iterator()}
+    made_by = backups.annotate(by=_MAKER).exclude(by=None).values_list("by", flat=True)
+    tokens = {pk.hex for pk in made_by.iterator()}
     unknown = _unknown(task, things, known, tokens)
     fresh = _write(task, unknown, is_secondary=False)
     there = {_plain(name) for each in things for name in (each.id, *each.other_ids)}
@@ -189,7 +192,7 @@ def _compare_there(task: Task, learned: Learned) -> Learned:
     known: set[str] = set()
     for copy, sent in replicas.values_list("external_id", "sent_id").iterator():
         known |= {_plain(copy), _plain(sent)} - {""}
-    tokens = {pk.hex for pk in replicas.values_list("task", flat=True).iterator()}
+    tokens = {pk.hex for pk in replicas.values_list(_MAKER, flat=True).iterator() if pk}
     # On Azure one list shows both regions; a cluster's shows its own alone.
     fresh = _write(task, _unknown(task, things, known, tokens), is_secondary=True)
     there = {_plain(name) for each in things for name in (each.id, *each.other_ids)}
@@ -396,13 +399,22 @@ class Reconcile(Workflow):
             plural = "s" if fresh != 1 else ""
             title = f"Reconciliation found {fresh} thing{plural} that records and sites differ in"
             body = "See Reconciliation in the settings of disaster recovery: adopt, delete, ignore."
-            tell(_account(task), Notification.Level.WARNING, title, body, task=task)
+            tell(
+                _account(task),
+                Level.WARNING,
+                title,
+                body,
+                kind=Notification.Kind.RECOVERY,
+                task=task,
+            )
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.FAILED:
             title = "Records could not be compared with the sites"
             body = f"{task.error} {task.advice}"
-            tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+            tell(
+                _account(task), Level.ERROR, title, body, kind=Notification.Kind.RECOVERY, task=task
+            )
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return reconcile(actor, _account(task))

@@ -85,7 +85,8 @@ def adopt(
     """Make the volumes of a cloud account equal to what the platform has marked there."""
     rows, taken = _rows(cloud_account)
     things = list(_things(inventory, rows))
-    sites = Account.objects.filter(cloud_account=cloud_account).values_list("pk", "site")
+    homes_here = Account.objects.living().filter(cloud_account=cloud_account)
+    sites = homes_here.values_list("pk", "site")
     homes = Homes(dict(sites))
     made = plan(rows, [each for each in things if each.external_id not in taken], busy, homes)
     renamed = _let_go(made, cloud_account)
@@ -289,7 +290,8 @@ def _tell(cloud_account: CloudAccount, made: Plan, homes: Homes) -> None:
     )
     for account, title in said.keys() - set(known.values_list("account", "title")):
         level = Notification.Level.WARNING
-        tell(Account.objects.get(pk=account), level, title, said[account, title])
+        about = Notification.Kind.INVENTORY
+        tell(Account.objects.get(pk=account), level, title, said[account, title], kind=about)
 
 
 def _told(

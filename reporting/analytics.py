@@ -279,20 +279,20 @@ def lines(rows: Rows, span: Span, frequency: str, now: datetime) -> Analysis:
         **averages, waiting=Max("waiting_users")
     )
     sums: list[list[float | None]] = [[None] * len(_CURVES) for _ in drawn.starts]
-    waiting = [0] * len(drawn.starts)
+    waiting: list[int | None] = [None] * len(drawn.starts)
     for row in found:
         place = drawn.place(row["start"])
         for number, (name, _, _) in enumerate(_CURVES):
             if (value := row[f"avg_{name}"]) is not None:
                 sums[place][number] = (sums[place][number] or 0) + value
-        waiting[place] = max(waiting[place], row["waiting"])
+        waiting[place] = max(waiting[place] or 0, row["waiting"])
     series = tuple(Series(label, pattern) for _, label, pattern in _CURVES)
     words = [_curve_words(row) for row in sums]
     titles = [
         f"{label}: {_joined(series, row)}" for label, row in zip(drawn.labels, words, strict=True)
     ]
     periods = tuple(
-        Period(label, (*row, f"{most:,}"))
+        Period(label, (*row, _NOTHING if most is None else f"{most:,}"))
         for label, row, most in zip(drawn.labels, words, waiting, strict=True)
     )
     chart = curves_of(sums, [each.pattern for each in series], titles)

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from portal.models import Account
 from portal.paging import capped_counts
-from reporting.models import DataAvailability, DataType, Frequency
+from reporting.models import DataAvailability, DataType, Frequency, SessionReport
 from reporting.records import DATA_SETS, DataSet, Span, available_from, is_kept, rows_of
 from reporting.records.datasets import Rows
 from reporting.spans import days_in_words, today_in
@@ -51,7 +51,7 @@ def frequency_of(data_set: DataSet, wanted: str) -> str:
 
 
 def lines_of(account: Account, span: Span, frequency: str, now: datetime) -> list[Line]:
-    """Every type of data, in the table's order: two queries, whatever there is to count."""
+    """Every type of data, in the table's order: three queries, whatever there is to count."""
     table = list(DataAvailability.objects.all())
     sets: dict[str, Rows] = {}
     for each in table:
@@ -75,8 +75,11 @@ def _line(
 
 
 def since_of(account: Account, availability: DataAvailability, now: datetime) -> date:
-    """The first day of the promised period; without limit, the account's first."""
-    moment = available_from(availability, now) or account.created_at
+    """The first day of the promised period; without limit, the first there is."""
+    moment = available_from(availability, now)
+    if moment is None:
+        first = SessionReport.objects.filter(account=account).order_by("period_start").first()
+        moment = min(account.created_at, first.period_start) if first else account.created_at
     return moment.astimezone(account.zone).date()
 
 

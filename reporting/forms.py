@@ -65,6 +65,7 @@ class TaskFilterForm(FilterForm):
 
     show = forms.ChoiceField(label="Status", choices=STATES, required=False)
     kind = forms.ChoiceField(label="Task type", choices=kind_choices, required=False)
+    resource = forms.UUIDField(label="Resource", required=False)
 
     def __init__(self, data: Any, *, account: Account) -> None:
         super().__init__(data)
@@ -74,7 +75,11 @@ class TaskFilterForm(FilterForm):
         """What a task must be to be listed: what was asked for, or what has this whole id."""
         text = self.chosen("q")
         pk = as_uuid(text)
+        resource = self.chosen("resource")
         wanted = Q(pk=pk) if pk else Q(parent=None)
+        if resource:
+            # Those started with many others too: to it they are its own.
+            wanted = Q(resource=resource) & (wanted if pk else Q())
         match self.chosen("show"):
             case "active":
                 wanted &= Q(state__in=Task.ACTIVE)
@@ -102,21 +107,7 @@ def has_failed(account: Account) -> Q:
     return Q(state=Task.State.FAILED) | Q(state=Task.State.DONE, pk__in=parents)
 
 
-class NotificationFilterForm(FilterForm):
-    show = forms.ChoiceField(choices=[("all", "All")], required=False)
-    level = forms.ChoiceField(choices=Notification.Level.choices, required=False)
-
-    def condition(self) -> Q:
-        """What a notification must be to be listed, dismissals aside."""
-        wanted = Q()
-        if level := self.chosen("level"):
-            wanted &= Q(level=level)
-        if text := self.chosen("q"):
-            wanted &= Q(title__icontains=text) | Q(body__icontains=text)
-        return wanted
-
-
-class DayField(forms.DateField):
+class _DayField(forms.DateField):
     """A day no database or time zone stumbles over."""
 
     def __init__(self, label: str) -> None:
@@ -125,11 +116,11 @@ class DayField(forms.DateField):
         super().__init__(label=label, required=False, validators=bounds, error_messages=words)
 
 
-class DaysForm(FilterForm):
-    """Narrows by days of the account's time zone, both included."""
+class DaysFilterForm(FilterForm):
+    """What is listed by time, from a day to a day of the account's zone."""
 
-    since = DayField("From")
-    until = DayField("To")
+    since = _DayField("From")
+    until = _DayField("To")
 
     def __init__(self, data: Any, *, account: Account) -> None:
         super().__init__(data)
@@ -143,18 +134,35 @@ class DaysForm(FilterForm):
             self.add_error("until", "This day is before the first one.")
         return data
 
-    def of_days(self, field: str) -> Q:
-        """What a time must be to lie within the days asked for."""
+    def within_days(self, column: str) -> Q:
+        """That a row's time lies within the days asked for."""
         wanted = Q()
         if since := self.chosen("since"):
-            wanted &= Q(**{f"{field}__gte": start_of(since, self._account.zone)})
+            wanted &= Q(**{f"{column}__gte": start_of(since, self._account.zone)})
         if until := self.chosen("until"):
             after = start_of(until + timedelta(days=1), self._account.zone)
-            wanted &= Q(**{f"{field}__lt": after})
+            wanted &= Q(**{f"{column}__lt": after})
         return wanted
 
 
-class AuditFilterForm(DaysForm):
+class NotificationFilterForm(DaysFilterForm):
+    show = forms.ChoiceField(choices=[("all", "All")], required=False)
+    level = forms.ChoiceField(label="Level", choices=Notification.Level.choices, required=False)
+    kind = forms.ChoiceField(label="About", choices=Notification.Kind.choices, required=False)
+
+    def condition(self) -> Q:
+        """What a notification must be to be listed, dismissals aside."""
+        wanted = self.within_days("created_at")
+        if kind := self.chosen("kind"):
+            wanted &= Q(kind=kind)
+        if level := self.chosen("level"):
+            wanted &= Q(level=level)
+        if text := self.chosen("q"):
+            wanted &= Q(title__icontains=text) | Q(body__icontains=text)
+        return wanted
+
+
+class AuditFilterForm(DaysFilterForm):
     SYSTEM = "system"
     ABOVE, SIGN_INS = "above", "sign-ins"
     SCOPES = ((ABOVE, "Organization and customer"), (SIGN_INS, "Sign-ins"))
@@ -176,7 +184,7 @@ class AuditFilterForm(DaysForm):
 
     def condition(self) -> Q:
         """What an entry must be to be listed."""
-        wanted = self.of_days("at")
+        wanted = self.within_days("at")
         if group := self.chosen("group"):
             wanted &= Q(action__startswith=f"{group}.")
         if (person := self.chosen("person")) == self.SYSTEM:
@@ -189,19 +197,21 @@ class AuditFilterForm(DaysForm):
 
 
 def _entry_has(text: str) -> Q:
-    """Actor or target hold the text, or it is the whole source or request id."""
+    """A name, the e-mail address or the target hold the text, or it is a whole source or id."""
     found = Q(actor_label__icontains=text) | Q(target_label__icontains=text)
-    return found | Q(request_id=text) | Q(source=text)
+    for name in ("first_name", "last_name", "email"):
+        found |= Q(**{f"{name}__icontains": text})
+    return found | Q(request_id=text) | Q(source=text) | Q(api_client=text)
 
 
-class SessionFilterForm(DaysForm):
+class SessionFilterForm(DaysFilterForm):
     """The Session Trail's filter."""
 
     state = forms.ChoiceField(label="Status", choices=Session.State.choices, required=False)
 
     def condition(self) -> Q:
         """What a session must be to be listed."""
-        wanted = self.of_days("started_at")
+        wanted = self.within_days("started_at")
         if state := self.chosen("state"):
             wanted &= Q(state=state)
         if text := self.chosen("q"):
@@ -218,7 +228,7 @@ def _session_has(text: str) -> Q:
     return found
 
 
-class ReportForm(DaysForm):
+class ReportForm(DaysFilterForm):
     """The Reports page's days: the last thirty unless told otherwise; and a frequency."""
 
     frequency = forms.ChoiceField(
@@ -284,7 +294,7 @@ class FiguresForm(ReportForm):
     def shown_frequency(self) -> str:
         """The one asked for, or the one that makes a picture of some dozen bars."""
         days = self.span.days
-        usual = Frequency.HOUR if days <= 2 else Frequency.DAY if days <= 62 else Frequency.MONTH
+        usual = Frequency.HOUR if days <= 2 else Frequency.DAY if days <= 100 else Frequency.MONTH
         if usual not in self._offered:
             usual = Frequency.DAY
         return str(self.chosen("frequency") or usual)

@@ -6,11 +6,13 @@ from django.urls import path
 
 from reporting.api import api, framed
 from reporting.views import (
+    alerts,
     analytics,
     api_docs,
     api_keys,
     audit,
     cloud_account_tasks,
+    metrics,
     notifications,
     overview,
     reports,
@@ -25,6 +27,8 @@ _TASK = f"{_ACCOUNT}tasks/<uuid:task>/"
 _CLOUD_TASK = "cloud-accounts/<uuid:cloud_account>/tasks/<uuid:task>/"
 _NOTIFICATIONS = f"{_ACCOUNT}notifications/"
 
+_ALERTS = f"{_ACCOUNT}settings/alerts/"
+_ALERT = f"{_ALERTS}<uuid:rule>/"
 _KEYS = f"{_ACCOUNT}settings/api-keys/"
 _ORGANIZATION_KEYS = "organizations/<uuid:organization>/api-keys/"
 _CUSTOMER_KEYS = "customers/<uuid:customer>/api-keys/"
@@ -32,6 +36,7 @@ _CUSTOMER_KEYS = "customers/<uuid:customer>/api-keys/"
 _API, _, _NAMESPACE = api.urls
 
 urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/docs", api_docs.api_docs, name="api_docs"),
     path("api/v1/", (framed(_API), "api", _NAMESPACE)),
     path(_ACCOUNT, overview.overview, name="overview"),
@@ -53,6 +58,13 @@ urlpatterns = [
         notifications.notification_dismiss,
         name="notification_dismiss",
     ),
+    path(_ALERTS, alerts.alert_list, name="alert_list"),
+    path(f"{_ALERTS}create/", alerts.alert_create, name="alert_create"),
+    path(_ALERT, alerts.alert_detail, name="alert_detail"),
+    path(f"{_ALERT}edit/", alerts.alert_edit, name="alert_edit"),
+    path(f"{_ALERT}delete/", alerts.alert_delete, name="alert_delete"),
+    path(f"{_ALERT}pause/", alerts.alert_pause, name="alert_pause"),
+    path(f"{_ALERT}test/", alerts.alert_test, name="alert_test"),
     path(f"{_ACCOUNT}audit/", audit.audit_list, name="audit_list"),
     path(_KEYS, api_keys.api_key_list, name="api_key_list"),
     path(f"{_KEYS}create/", api_keys.api_key_create, name="api_key_create"),

@@ -154,6 +154,7 @@ SKIPPED = {
 }
 
 ACTION_GROUPS = {
+    "alert": "Alerts",
     "api_key": "API keys",
     "backup": "Backups",
     "backup_policy": "Backup settings",
@@ -161,6 +162,7 @@ ACTION_GROUPS = {
     "volume_policy": "Volume backup settings",
     "recovery": "Disaster recovery",
     "sandbox": "Publish",
+    "records": "Records",
     "task": "Tasks",
     "machine": "Machines",
     "access": "Access",
@@ -180,6 +182,14 @@ ACTIONS = {
     "account.create": "Create account",
     "account.edit": "Change account settings",
     "account.place": "Change cloud account or site",
+    "account.terminate": "Terminate account",
+    "account.terminated": "Account terminated",
+    "alert.create": "Create alert rule",
+    "alert.delete": "Delete alert rule",
+    "alert.edit": "Change alert rule",
+    "alert.pause": "Pause alert rule",
+    "alert.resume": "Resume alert rule",
+    "alert.test": "Send test alert",
     "api_key.create": "Create API key",
     "api_key.revoke": "Revoke API key",
     "backup.create": "Create backup",
@@ -202,6 +212,7 @@ ACTIONS = {
     "machine.remove": "Remove assignment",
     "organization.create": "Create organization",
     "organization.delete": "Delete organization",
+    "records.purge": "Remove records past their period",
     "recovery.adopt": "Adopt what was unknown",
     "recovery.check": "Check disaster recovery",
     "recovery.disable": "Switch disaster recovery off",

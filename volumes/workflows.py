@@ -14,8 +14,8 @@ from portal import engine
 from portal.bulk import among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Account, Notification, Resource, Task
-from portal.notify import tell
+from portal.models import Account, Resource, Task
+from portal.notify import Kind, Level, tell
 from volumes import fan_out, services
 from volumes.selection import Selection
 
@@ -144,16 +144,17 @@ class BackupVolumes(Workflow):
         title = f"{task}: {done:,} done"
         title += f", {failed:,} failed" if failed else ""
         title += f", {skipped:,} skipped" if skipped else ""
-        level = Notification.Level.INFO if is_well else Notification.Level.WARNING
+        level = Level.INFO if is_well else Level.WARNING
         if failed and not done:
-            level = Notification.Level.ERROR
-        tell(_account(task), level, title, _what_to_do(task), task=task)
+            level = Level.ERROR
+        tell(_account(task), level, title, _what_to_do(task), kind=Kind.BACKUP, task=task)
 
     def failed(self, task: Task) -> None:
-        level, what = Notification.Level.ERROR, "failed"
+        level, what = Level.ERROR, "failed"
         if task.state == Task.State.CANCELED:
-            level, what = Notification.Level.INFO, "cancelled"
-        tell(_account(task), level, f"{task} {what}", f"{task.error} {task.advice}", task=task)
+            level, what = Level.INFO, "cancelled"
+        body = f"{task.error} {task.advice}"
+        tell(_account(task), level, f"{task} {what}", body, kind=Kind.BACKUP, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return services.retry_failed(actor, task)

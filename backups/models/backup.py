@@ -118,6 +118,8 @@ class Backup(models.Model):
     )
     # The task that made it: its token names the copy at the cloud.
     task = models.ForeignKey(Task, models.PROTECT, null=True, related_name="backups")
+    # The id of that task once it is purged: the copy is still called after it.
+    purged_task = models.UUIDField(null=True, editable=False)
     error = models.TextField(blank=True)
     # How its latest replication stands, "" without one: the same words as `Replica.Status`.
     replication_status = models.CharField(max_length=12, blank=True, editable=False)
@@ -134,6 +136,11 @@ class Backup(models.Model):
 
     class Meta:
         constraints = (
+            # Those of a replica (R090), or "" without one.
+            models.CheckConstraint(
+                condition=Q(replication_status__in=("", "in_progress", "done", "failed")),
+                name="replication_status_is_one_of_three",
+            ),
             models.UniqueConstraint(
                 fields=["resource", "due_at"],
                 condition=Q(due_at__isnull=False),
@@ -160,6 +167,12 @@ class Backup(models.Model):
             models.Index(
                 fields=["account", "replication_status", "-created_at", "-id"],
                 name="backup_of_replication",
+            ),
+            # How many each volume of a kind holds, counted without a look at a row: a change of
+            # settings says what it would remove of a million.
+            models.Index(
+                fields=["account", "kind", "type", "resource", "status", "is_pinned", "original"],
+                name="backup_held",
             ),
         )
 
@@ -238,7 +251,7 @@ class Backup(models.Model):
         if not self.external_id:
             return []
         here = [(self._copy_in_words(), self.site)]
-        replicas = list(self.replicas.not_removed().select_related("task"))
+        replicas = list(self.replicas.not_removed())
         if replicas and self._is_ahv and "/" not in self.external_id:
             domain = f"standby-pd-{self.external_id.replace('-', '')}"
             here.append((f"The whole protection domain of this backup, {domain}", self.site))
@@ -260,7 +273,7 @@ class Backup(models.Model):
 
     def _replica_in_words(self, replica: Replica) -> str:
         """A replica that failed may have left something, under the same name."""
-        name = f"standby-{replica.task.token}"
+        name = f"standby-{replica.task_token}"
         if not self._is_ahv:
             return f"Replica, the incremental snapshot {name}"
         if "/" in replica.external_id:
@@ -280,7 +293,8 @@ class Backup(models.Model):
     @property
     def task_token(self) -> str:
         """Token of the task that made it, which names its parts at a cloud."""
-        return self.task_id.hex if self.task_id else ""
+        maker = self.task_id or self.purged_task
+        return maker.hex if maker else ""
 
     @property
     def taken_at(self) -> Any:

@@ -52,7 +52,9 @@ class Replica(models.Model):
     # By which that site knows the primary, to send it back (AHV: its Remote Site).
     link_back = models.CharField(max_length=100, blank=True)
     # The task that brings it; its token names what is made at both sites.
-    task = models.OneToOneField(Task, models.PROTECT, related_name="replica")
+    task = models.OneToOneField(Task, models.PROTECT, null=True, related_name="replica")
+    # The id of that task once it is purged: what is at both sites is still called after it.
+    purged_task = models.UUIDField(null=True, editable=False)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.IN_PROGRESS)
     # What later calls want to know it by: the copy there, and what was sent (AHV: the snapshot).
     external_id = models.CharField(max_length=500, blank=True)
@@ -69,6 +71,10 @@ class Replica(models.Model):
 
     class Meta:
         constraints = (
+            models.CheckConstraint(
+                condition=Q(status__in=("in_progress", "done", "failed")),
+                name="replica_status_is_one_of_three",
+            ),
             models.UniqueConstraint(
                 fields=["backup"],
                 condition=Q(status="in_progress"),
@@ -81,6 +87,12 @@ class Replica(models.Model):
 
     def __str__(self) -> str:
         return f"Replica of {self.backup} at {self.site}"
+
+    @property
+    def task_token(self) -> str:
+        """Token of the task that brought it, which names its parts at both sites."""
+        maker = self.task_id or self.purged_task
+        return maker.hex if maker else ""
 
     @property
     def is_there(self) -> bool:

@@ -60,7 +60,7 @@ class AccountAdminForm(_AccountForm):
 class AccountAdmin(Audited):
     form = AccountAdminForm
     told = ("publish_retention", "is_vendor_hosted")
-    list_display = (
+    list_display: tuple[str, ...] = (
         "name", "organization", "infrastructure", "cloud_account", "site", "publish_retention",
     )  # fmt: skip
     list_select_related = ("organization", "cloud_account")

@@ -75,7 +75,8 @@ class Step:
     from the step's first run; with ``may_time_out`` the task goes on to the next step,
     else it fails.
     ``is_elsewhere`` steps run at the task's other cloud account, the secondary;
-    ``is_local`` ones at none.
+    ``is_local`` ones at none. Of ``is_all_saved`` ones all the work is in ``save``: the portions of
+    such a step follow one another without a turn of the runner between them.
     ``is_committed`` steps stand past the point of no return: the task can no longer
     be cancelled, and a refusal is tried again until the deadline.
     """
@@ -91,6 +92,7 @@ class Step:
     is_committed: bool = False
     is_elsewhere: bool = False
     is_local: bool = False
+    is_all_saved: bool = False
 
 
 @dataclass

@@ -155,6 +155,8 @@ class Task(models.Model):
                 condition=Q(acknowledged_at=None),
                 name="task_in_widget",
             ),
+            # The purge goes by it through all accounts.
+            models.Index(fields=["ended_at"], name="task_by_end"),
         )
 
     def __str__(self) -> str:

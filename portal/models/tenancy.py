@@ -14,12 +14,16 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from portal.clouds.kinds import KINDS
+
 
 class Infrastructure(models.TextChoices):
-    """Where an account's machines live."""
+    """Where an account's machines live. Backups are made where a driver exists (R094)."""
 
     AHV = "ahv", "Nutanix AHV"
     AZURE = "azure", "Microsoft Azure"
+    AWS = "aws", "Amazon Web Services"
+    GCP = "gcp", "Google Cloud"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -116,10 +120,14 @@ class Organization(models.Model):
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
+    def living(self) -> AccountQuerySet:
+        """Accounts nobody has asked to terminate: of the others the portal knows no more."""
+        return self.filter(terminating_at=None)
+
     def visible_to(self, user: User) -> AccountQuerySet:
         """Accounts that any grant of the user reaches."""
         grants = RoleGrant.objects.filter(user=user)
-        return self.filter(
+        return self.living().filter(
             Q(pk__in=grants.exclude(account=None).values("account"))
             | Q(organization__in=grants.exclude(organization=None).values("organization"))
             | Q(organization__customer__in=grants.exclude(customer=None).values("customer"))
@@ -158,6 +166,10 @@ class Account(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # From the request on nothing new begins. Once it is terminated, what is left of the row is a
+    # name on records that are kept for their time; the purge takes it away with the last of them.
+    terminating_at = models.DateTimeField(null=True, editable=False)
+    terminated_at = models.DateTimeField(null=True, editable=False)
     # The vendor's own infrastructure has no second site of the customer's (R101).
     is_vendor_hosted = models.BooleanField("on the vendor's infrastructure", default=False)
 
@@ -183,6 +195,8 @@ class Account(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=["organization", "name"],
+                # The name of a terminated one may be used again.
+                condition=Q(terminated_at=None),
                 name="account_name_is_unique_in_organization",
                 violation_error_message="This organization already has an account of that name.",
             ),
@@ -194,6 +208,11 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether a driver exists for its infrastructure: none does for AWS and GCP (R094)."""
+        return self.infrastructure in KINDS
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

@@ -35,8 +35,11 @@ def uses_of_cloud_account(cloud_account: CloudAccount) -> str:
 
 def uses_of_organization(organization: Organization) -> str:
     """Why it cannot be deleted, as a sentence; empty when it holds nothing."""
-    if names := list(organization.accounts.order_by("name").values_list("name", flat=True)):
+    accounts = organization.accounts.order_by("name")
+    if names := list(accounts.filter(terminated_at=None).values_list("name", flat=True)):
         return f"It has the account{'s' if len(names) > 1 else ''} {_listed(names)}."
+    if names := list(accounts.values_list("name", flat=True)):
+        return f"Records of {_listed(names)}, terminated, are kept until their periods end."
     clouds = organization.cloud_accounts.order_by("name").values_list("name", flat=True)
     if names := list(clouds):
         return f"It has the cloud account{'s' if len(names) > 1 else ''} {_listed(names)}."

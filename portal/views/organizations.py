@@ -22,7 +22,7 @@ from portal.services import tenancy
 @administrators
 @require_GET
 def organization_list(request: Request) -> HttpResponse:
-    accounts = Account.objects.select_related("cloud_account").order_by("name")
+    accounts = Account.objects.living().select_related("cloud_account").order_by("name")
     organizations = (
         Organization.objects.administered_by(request.user)
         .select_related("customer")

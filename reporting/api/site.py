@@ -16,7 +16,7 @@ from ninja.responses import NinjaJSONEncoder
 from backups.services import PowerOffNotAccepted
 from portal.problems import problem_of
 from portal.refusals import Refused
-from reporting.api import accounts, reports, resources, sessions, starts
+from reporting.api import accounts, capacity, reports, resources, sessions, starts
 from reporting.api.document import DESCRIPTION, document
 from reporting.api.keys import Bearer, Signed, SignedIn
 from reporting.api.rates import PerKey
@@ -59,6 +59,7 @@ api.add_router("", resources.router)
 api.add_router("", starts.router)
 api.add_router("", reports.router)
 api.add_router("/sessions", sessions.router)
+api.add_router("/sessions/capacity", capacity.router)
 
 
 @api.get(

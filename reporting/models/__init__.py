@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from reporting.models.alerts import (
+    MOST_RECIPIENTS,
+    MOST_RULES,
+    AlertDelivery,
+    AlertItem,
+    AlertRule,
+    OverdueRun,
+)
 from reporting.models.api_keys import ApiKey, ApiRequest
 from reporting.models.availability import MOST_MONTHS, DataAvailability, DataType
 from reporting.models.records import (
@@ -20,6 +28,11 @@ from reporting.models.sessions import Session, SessionEvent, Wait
 
 __all__ = [
     "MOST_MONTHS",
+    "MOST_RECIPIENTS",
+    "MOST_RULES",
+    "AlertDelivery",
+    "AlertItem",
+    "AlertRule",
     "ApiKey",
     "ApiRequest",
     "Counted",
@@ -29,6 +42,7 @@ __all__ = [
     "DiskStatistic",
     "ElasticitySample",
     "Frequency",
+    "OverdueRun",
     "Session",
     "SessionEvent",
     "SessionReport",

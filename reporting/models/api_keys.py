@@ -85,7 +85,7 @@ class ApiKey(models.Model):
 
     def accounts(self) -> models.QuerySet[Account]:
         """The accounts within its scope."""
-        accounts = Account.objects.select_related("organization__customer")
+        accounts = Account.objects.living().select_related("organization__customer")
         if self.account_id:
             return accounts.filter(pk=self.account_id)
         if self.organization_id:

@@ -2,6 +2,7 @@
 
 Each table is one type of data availability. A task computes them (`reporting.figures`); pages,
 files and the API only read. Periods of a day or a month are those of the account's time zone.
+Each has an index on its time alone, by which the purge goes through all accounts at once.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class SessionStatistic(Periodic):
                 name="session_statistic_once",
             ),
         )  # fmt: skip
+        indexes = (models.Index(fields=["period_end"], name="session_statistic_by_age"),)
 
 
 class UsageStatistic(Periodic):
@@ -88,6 +90,7 @@ class UsageStatistic(Periodic):
                 name="usage_statistic_once",
             ),
         )  # fmt: skip
+        indexes = (models.Index(fields=["period_end"], name="usage_statistic_by_age"),)
 
 
 class DiskStatistic(Periodic):
@@ -106,6 +109,7 @@ class DiskStatistic(Periodic):
                 name="disk_statistic_once",
             ),
         )
+        indexes = (models.Index(fields=["period_end"], name="disk_statistic_by_age"),)
 
 
 class DiskSample(models.Model):
@@ -125,6 +129,7 @@ class DiskSample(models.Model):
                 fields=["account", "day", "resource_id"], name="disk_sample_once"
             ),
         )
+        indexes = (models.Index(fields=["day"], name="disk_sample_by_age"),)
 
     def __str__(self) -> str:
         return f"{self.name} {self.day}"
@@ -158,6 +163,7 @@ class UserActivity(models.Model):
         )
         indexes = (
             models.Index(fields=["account", "user_name", "period_start"], name="activity_of_user"),
+            models.Index(fields=["period_end"], name="activity_by_age"),
         )
 
     def __str__(self) -> str:
@@ -191,6 +197,7 @@ class ElasticitySample(models.Model):
                 fields=["account", "at", "pool", "instance_type"], name="elasticity_sample_once"
             ),
         )
+        indexes = (models.Index(fields=["at"], name="elasticity_sample_by_age"),)
 
     def __str__(self) -> str:
         return f"{self.pool or 'Servers'} {self.at:%Y-%m-%d %H:%M}"
@@ -218,6 +225,7 @@ class SessionReport(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["account", "period_start"], name="session_report_once"),
         )
+        indexes = (models.Index(fields=["period_end"], name="session_report_by_age"),)
 
     def __str__(self) -> str:
         return f"{self.account} {self.period_start:%Y-%m}"
@@ -239,6 +247,13 @@ class Counted(models.Model):
     sessions_until = models.DateTimeField(
         null=True, help_text="Sessions that have changed since are counted again."
     )
+    # Days and months are of this zone; when the account's is another, they are counted again.
+    time_zone = models.CharField(max_length=64, blank=True)
+    # When a task was last started that counts.
+    begun_at = models.DateTimeField(null=True)
+    # Sessions that ended earlier are gone, or may be: written by what purges them, in the same
+    # transaction. A longer period, set later, brings none of them back.
+    purged_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.account} until {self.sessions_until}"

@@ -87,6 +87,8 @@ class Session(models.Model):
             models.Index(fields=["account", "user_name", "state"], name="session_of_user"),
             models.Index(fields=["account", "changed_at"], name="session_by_change"),
             models.Index(fields=["account", "ended_at"], name="session_by_end"),
+            # The purge goes by this through all accounts; so in the tables below.
+            models.Index(fields=["ended_at"], name="session_by_age"),
         )
 
     def __str__(self) -> str:
@@ -115,6 +117,7 @@ class SessionEvent(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["account", "event_id"], name="event_is_there_once"),
         )
+        indexes = (models.Index(fields=["occurred_at"], name="event_by_age"),)
 
     def __str__(self) -> str:
         return f"{self.get_type_display()} {self.occurred_at:%Y-%m-%d %H:%M}"
@@ -138,7 +141,10 @@ class Wait(models.Model):
                 name="user_waits_once_at_a_time",
             ),
         )
-        indexes = (models.Index(fields=["account", "-asked_at"], name="wait_of_account"),)
+        indexes = (
+            models.Index(fields=["account", "-asked_at"], name="wait_of_account"),
+            models.Index(fields=["asked_at"], name="wait_by_age"),
+        )
 
     def __str__(self) -> str:
         return f"{self.user_name} from {self.asked_at:%Y-%m-%d %H:%M}"

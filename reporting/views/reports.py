@@ -16,7 +16,7 @@ from portal.refusals import Refused
 from reporting import exports, report
 from reporting.availability import lines_of
 from reporting.exports import Wanted
-from reporting.forms import AuditFilterForm, DaysForm, ReportForm, SessionFilterForm
+from reporting.forms import AuditFilterForm, DaysFilterForm, ReportForm, SessionFilterForm
 from reporting.models import DataType
 from reporting.records import DATA_SETS, DataSet
 from reporting.spans import quick_ranges, today_in
@@ -90,7 +90,7 @@ def _attached(response: HttpResponseBase, name: str) -> HttpResponseBase:
     return response
 
 
-def _wanted(request: Request, data_set: DataSet) -> tuple[DaysForm, Wanted]:
+def _wanted(request: Request, data_set: DataSet) -> tuple[DaysFilterForm, Wanted]:
     """Read the filter of the page that shows this type of data: the same gives the same rows."""
     account, today = request.account, today_in(request.account.zone, clock.now())
     match data_set.type:

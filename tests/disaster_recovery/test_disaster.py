@@ -159,7 +159,8 @@ def test_a_link_that_is_cut_for_an_hour_needs_nobody(scene: RecoveryScene) -> No
 
 def _is_being_sent(backup: Backup) -> bool:
     replica = Replica.objects.filter(backup=backup).select_related("task").first()
-    return replica is not None and replica.task.step == "send" and bool(replica.task.operation)
+    task = replica.task if replica else None
+    return task is not None and task.step == "send" and bool(task.operation)
 
 
 def test_a_replication_that_breaks_off_is_begun_again(lab: Lab, lab_server: LabServer) -> None:
