@@ -12,12 +12,12 @@ from ninja import Field, Router, Schema
 from portal.access import Permission
 from reporting.api.keys import account_of
 from reporting.api.problems import STARTING
-from reporting.api.values import Instant, Line, Strict
+from reporting.api.values import AsWhole, Instant, Line, Strict
 from reporting.figures import capacity
 
 router = Router(tags=["sessions"])
 MOST_POOLS = 200
-Servers = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
+Servers = Annotated[int, Field(ge=0, le=1_000_000, strict=True), AsWhole]
 
 
 class PoolIn(Strict):

@@ -41,6 +41,15 @@ def _is_day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_is_day)]
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 7.0 is a whole one, too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# For a type that is strict: a whole number, and nothing that could be taken for one.
+AsWhole = BeforeValidator(_whole)
 # A moment with its offset from UTC.
 Instant = Annotated[AwareDatetime, BeforeValidator(_is_written), AfterValidator(_in_utc)]
 

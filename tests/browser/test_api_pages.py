@@ -69,7 +69,8 @@ def test_the_reference_is_drawn_and_tried_under_the_policy(
     _, token = api_keys.create(SYSTEM, scene.resource.account, name="Trial", role="auditor")
     page.context.add_cookies([{"name": "theme", "value": theme, "url": tab.url}])
     tab.open("/api/v1/docs")
-    page.get_by_role("button", name="Authorize").click()
+    # It is drawn by a script of a megabyte and a half.
+    page.get_by_role("button", name="Authorize").click(timeout=60_000)
     bearer = page.locator(".auth-container", has_text="Bearer")
     bearer.get_by_label("Value").fill(token)
     bearer.get_by_role("button", name="Apply credentials").click()
