@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
+from pydantic import BeforeValidator
 
 from portal.access import Permission
 from reporting.api.keys import account_of
@@ -17,7 +18,16 @@ from reporting.figures import capacity
 
 router = Router(tags=["sessions"])
 MOST_POOLS = 200
-Servers = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
+
+
+def _is_number(value: Any) -> Any:
+    """Refuse what only can be read as a number; 4.0 is one, as JSON has it."""
+    if isinstance(value, bool | str):
+        raise ValueError("a whole number is wanted")
+    return value
+
+
+Servers = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=1_000_000)]
 
 
 class PoolIn(Strict):
