@@ -27,7 +27,7 @@ def _is_number(value: Any) -> Any:
     return value
 
 
-Servers = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=1_000_000)]
+Servers = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_is_number)]
 
 
 class PoolIn(Strict):
