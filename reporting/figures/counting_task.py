@@ -205,7 +205,8 @@ def _note(task: Task, learned: Learned) -> Learned:
         until = datetime.fromisoformat(task.memory["until"])
         counted.sessions_until = max(until, counted.sessions_until or until)
         counted.time_zone = task.memory["zone"]
-        counted.save(update_fields=["sessions_until", "time_zone"])
+        counted.purged_until = oldest_of(counted, clock.now())
+        counted.save(update_fields=["sessions_until", "time_zone", "purged_until"])
     return {}
 
 

@@ -251,8 +251,8 @@ class Counted(models.Model):
     time_zone = models.CharField(max_length=64, blank=True)
     # When a task was last started that counts.
     begun_at = models.DateTimeField(null=True)
-    # Sessions that ended earlier are gone, or may be: written by what purges them, in the same
-    # transaction. A longer period, set later, brings none of them back.
+    # Sessions that ended earlier are gone, or may be: as far as Session Trail went back when they
+    # were last counted. A longer period, set later, brings none of them back.
     purged_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
