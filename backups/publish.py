@@ -53,7 +53,9 @@ def publish_hindrance(sandbox: Resource) -> str:
 
 
 @transaction.atomic
-def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> Backup:
+def publish_sandbox(
+    actor: Actor, sandbox: Resource, *, may_power_off: bool, origin: str | None = None
+) -> Backup:
     """Start publishing. Raises Refused, Busy and PowerOffNotAccepted among them.
 
     The backup counts towards neither the manual nor the scheduled number (R018).
@@ -81,6 +83,7 @@ def publish_sandbox(actor: Actor, sandbox: Resource, *, may_power_off: bool) -> 
         resource=sandbox,
         exclusive=True,
         maintenance=True,
+        origin=origin,
         requested_by=actor.user,
         args=services.args_of(sandbox, backup, may_power_off=may_power_off),
     )

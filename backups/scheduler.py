@@ -67,6 +67,12 @@ class Turn:
     missed: datetime | None
     next_run_at: datetime
 
+    @property
+    def moves(self) -> dict[str, datetime]:
+        """How a policy is moved on: to its next run, and the one that is settled by that."""
+        last = self.run or self.missed
+        return {"next_run_at": self.next_run_at} | ({"last_run_at": last} if last else {})
+
 
 @every_minute
 def run_due() -> None:
@@ -105,7 +111,7 @@ def _settle(plan: Plan, ids: list[uuid.UUID], now: datetime) -> int:
         mark_missed(turn, turn.missed, Resource.objects.filter(backup_policy__in=among(ids)))
     if turn.run:
         ids = _start(turn, turn.run, ids, now)
-    return BackupPolicy.objects.filter(pk__in=among(ids)).update(next_run_at=turn.next_run_at)
+    return BackupPolicy.objects.filter(pk__in=among(ids)).update(**turn.moves)
 
 
 def _claim(now: datetime) -> Iterator[tuple[uuid.UUID, Plan]]:
@@ -257,4 +263,4 @@ def _tell_missed(account: Account, names: list[str], error: str) -> None:
         f"{', '.join(names[:NAMES])}{more}. {error} The next runs are made as scheduled. "
         "Create a backup now if one is needed before."
     )
-    tell(account, Notification.Level.WARNING, title, body)
+    tell(account, Notification.Level.WARNING, title, body, kind=Notification.Kind.SCHEDULE)

@@ -179,6 +179,7 @@ def create_volume_backup(
     resource: Resource,
     *,
     name: str,
+    description: str = "",
     type_: str = Backup.Type.MANUAL,
     origin: str | None = None,
     parent: Task | None = None,
@@ -195,7 +196,9 @@ def create_volume_backup(
     require_reachable(resource)
     if type_ == Backup.Type.MANUAL:
         _require_room(resource)
-    backup = Backup.of(resource, name=name, type=type_, site=resource.account.site)
+    backup = Backup.of(
+        resource, name=name, description=description, type=type_, site=resource.account.site
+    )
     task = engine.start(
         kind,
         title=f"Backup {resource}",

@@ -43,7 +43,8 @@ from portal.clouds.api import (
 )
 from portal.engine import clock
 from portal.engine.workflow import Job, Learned, Step, Workflow
-from portal.models import Notification, Resource, Task
+from portal.models import Resource, Task
+from portal.notify import Kind, Level
 
 if TYPE_CHECKING:
     from portal.audit import Actor
@@ -123,9 +124,9 @@ class CreateVolumeBackup(Workflow):
             external_id=task.memory["copy"],
             is_crash_consistent=task.memory["is_in_use"],
         )
-        if task.parent_id is None and task.origin == Task.Origin.PERSON:
+        if task.parent_id is None and task.origin in Task.ASKED_FOR:
             title = f"Backup of {backup.resource} created"
-            tell_of(task, Notification.Level.INFO, title, backup.name)
+            tell_of(task, Level.INFO, title, backup.name, kind=Kind.BACKUP)
 
     def failed(self, task: Task) -> None:
         """One among many is told of with the others, by the task that started them."""
@@ -137,7 +138,7 @@ class CreateVolumeBackup(Workflow):
         if task.parent_id is None:
             body = f"“{backup.name}”: {task.error} {task.advice}"
             title = f"Backup of {backup.resource} failed"
-            tell_of(task, Notification.Level.ERROR, title, body)
+            tell_of(task, Level.ERROR, title, body, kind=Kind.BACKUP)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -268,16 +269,17 @@ class RestoreVolumeBackup(Workflow):
 
     def done(self, task: Task) -> None:
         title = f"{task.resource} restored"
-        tell_of(task, Notification.Level.INFO, title, source_of(task))
+        tell_of(task, Level.INFO, title, source_of(task), kind=Kind.RESTORE)
 
     def failed(self, task: Task) -> None:
-        level, what = Notification.Level.ERROR, "failed"
+        level, what = Level.ERROR, "failed"
         if task.state == Task.State.CANCELED:
-            level, what = Notification.Level.INFO, "cancelled"
+            level, what = Level.INFO, "cancelled"
         if not _is_put_back(task.args, task.memory):
-            level = Notification.Level.ERROR
+            level = Level.ERROR
         body = f"{task.error} {_content_after(task)} {task.advice}".strip()
-        tell_of(task, level, f"Restore of {task.resource} {what}", body)
+        title = f"Restore of {task.resource} {what}"
+        tell_of(task, level, title, body, kind=Kind.RESTORE)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -347,7 +349,8 @@ class DeleteVolumeBackup(Workflow):
         backup.move_to(task.args["status_before"])
         if task.state == Task.State.FAILED:
             title = f"Backup “{backup.name}” was not deleted"
-            tell_of(task, Notification.Level.ERROR, title, f"{task.error} {task.advice}")
+            body = f"{task.error} {task.advice}"
+            tell_of(task, Level.ERROR, title, body, kind=Kind.BACKUP)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back

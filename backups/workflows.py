@@ -25,8 +25,8 @@ from portal import engine
 from portal.clouds.api import CloudRefused, Copy, NotFound, Operation, PowerState
 from portal.engine import clock
 from portal.engine.workflow import Job, Later, Learned, Step, Workflow
-from portal.models import Infrastructure, Notification, Resource, Task
-from portal.notify import tell
+from portal.models import Infrastructure, Resource, Task
+from portal.notify import Kind, Level, tell
 
 if TYPE_CHECKING:
     from portal.audit import Actor
@@ -185,21 +185,19 @@ class CreateBackup(Workflow):
         )
         if task.parent_id is None:
             title = f"Backup of {backup.resource} created"
-            tell_of(task, Notification.Level.INFO, title, backup.name)
+            tell_of(task, Level.INFO, title, backup.name, kind=Kind.BACKUP)
 
     def failed(self, task: Task) -> None:
         backup = Backup.objects.get(task=task)
         if task.state == Task.State.CANCELED:
             backup.move_to(Backup.Status.CANCELED)
-            tell_of(
-                task, Notification.Level.INFO, f"Backup of {backup.resource} cancelled", backup.name
-            )
+            title = f"Backup of {backup.resource} cancelled"
+            tell_of(task, Level.INFO, title, backup.name, kind=Kind.BACKUP)
             return
         backup.move_to(Backup.Status.FAILED, error=task.error)
         title = f"Backup of {backup.resource} failed"
-        tell_of(
-            task, Notification.Level.ERROR, title, f"“{backup.name}”: {task.error} {task.advice}"
-        )
+        body = f"“{backup.name}”: {task.error} {task.advice}"
+        tell_of(task, Level.ERROR, title, body, kind=Kind.BACKUP)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -295,16 +293,17 @@ class RestoreBackup(Workflow):
 
     def done(self, task: Task) -> None:
         title = f"{task.resource} restored"
-        tell_of(task, Notification.Level.INFO, title, source_of(task))
+        tell_of(task, Level.INFO, title, source_of(task), kind=Kind.RESTORE)
 
     def failed(self, task: Task) -> None:
-        level, what = Notification.Level.ERROR, "failed"
+        level, what = Level.ERROR, "failed"
         if task.state == Task.State.CANCELED:
-            level, what = Notification.Level.INFO, "cancelled"
+            level, what = Level.INFO, "cancelled"
         if not _is_put_back(task.args, task.memory):
-            level = Notification.Level.ERROR
+            level = Level.ERROR
         body = f"{task.error} {_disk_after(task)} {task.advice}".strip()
-        tell_of(task, level, f"Restore of {task.resource} {what}", body)
+        title = f"Restore of {task.resource} {what}"
+        tell_of(task, level, title, body, kind=Kind.RESTORE)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -371,7 +370,8 @@ class DeleteBackup(Workflow):
         backup.move_to(task.args["status_before"])
         if task.state == Task.State.FAILED:
             title = f"Backup “{backup.name}” was not deleted"
-            tell_of(task, Notification.Level.ERROR, title, f"{task.error} {task.advice}")
+            body = f"{task.error} {task.advice}"
+            tell_of(task, Level.ERROR, title, body, kind=Kind.BACKUP)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         from backups import services  # services start workflows; the retry is the one way back
@@ -383,8 +383,8 @@ engine.after("create_backup", retention.trim_after)
 engine.after("delete_backup", retention.trim_on, however=True)
 
 
-def tell_of(task: Task, level: str, title: str, body: str) -> None:
+def tell_of(task: Task, level: str, title: str, body: str, *, kind: str) -> None:
     """Tell the task's account how it ended."""
     if task.account is None:
         raise ValueError(f"task {task.pk} of a backup has no account")
-    tell(task.account, level, title, body, task=task)
+    tell(task.account, level, title, body, kind=kind, task=task)

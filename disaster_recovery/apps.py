@@ -15,7 +15,9 @@ class DisasterRecoveryConfig(AppConfig):
             daily,
             disabling,
             live,
+            many,
             reconciliation,
             replication,
             settling,
+            sites,
         )

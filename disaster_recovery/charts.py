@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from disaster_recovery.days import Day
@@ -60,7 +60,7 @@ def chart_of(days: Sequence[Day]) -> DaysChart:
     """Each day a bar: replicated at the bottom, then complete without a replica, then failed."""
     top = max((_height_of(day) for day in days), default=0)
     bars = (
-        DayBar(day, i * DAY_WIDTH + (DAY_WIDTH - BAR_WIDTH) / 2, tuple(_segments(day, top)))
+        DayBar(day, i * DAY_WIDTH + (DAY_WIDTH - BAR_WIDTH) / 2, stacked(_parts(day), top))
         for i, day in enumerate(days)
     )
     return DaysChart(tuple(bars), top, DAY_WIDTH * len(days))
@@ -76,14 +76,15 @@ def _height_of(day: Day) -> int:
     return sum(number for _, number in _parts(day))
 
 
-def _segments(day: Day, top: int) -> list[Segment]:
+def stacked(parts: Iterable[tuple[str, float]], top: float) -> tuple[Segment, ...]:
+    """Pieces of a bar, from the bottom up; ``top`` is what the whole height stands for."""
     segments, y = [], float(HEIGHT)
-    for pattern, number in _parts(day):
+    for pattern, number in parts:
         if number:
             height = number / top * HEIGHT
             y -= height
             segments.append(Segment(pattern, round(y, 2), round(height, 2)))
-    return segments
+    return tuple(segments)
 
 
 @dataclass(frozen=True)

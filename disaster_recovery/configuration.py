@@ -37,12 +37,11 @@ from portal.models import (
     CloudAccount,
     Infrastructure,
     InstanceType,
-    Notification,
     Resource,
     Task,
     User,
 )
-from portal.notify import tell
+from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
 
 if TYPE_CHECKING:
@@ -83,6 +82,21 @@ def _require_choice(actor: Actor, account: Account, secondary: CloudAccount, sit
             raise Refused("Choose another region than the account's own.", field="site")
 
 
+def _present(account: Account) -> str:
+    """What is set, in words."""
+    if not account.dr_enabled:
+        return "Frame DR is off now"
+    chosen = RecoverySettings.of(account)
+    after = (
+        "after sessions a backup is made"
+        if chosen.post_session_backup
+        else ("no backup is made after sessions")
+    )
+    if chosen.stops_server:
+        after += " with the server stopped"
+    return f"now {account.dr_site}, RPO {chosen.target_rpo_hours} h, {after}"
+
+
 def _under_way(account: Account) -> Task | None:
     return Task.objects.active().filter(account=account, kind=CONFIGURE).first()
 
@@ -97,13 +111,20 @@ def enable(
     target_rpo_hours: int,
     post_session_backup: bool = False,
     stops_server: bool = False,
+    seen: str = "",
 ) -> Task:
     """Start configuring disaster recovery, or changing it. Raises Refused.
 
     ``site`` is the region, on a public cloud. What is chosen holds when the task is done;
-    until then, and when it fails, all stays as it was (R139, R140).
+    until then, and when it fails, all stays as it was (R139, R140). ``seen`` is the
+    fingerprint of the settings the person looked at: others saved since are not overwritten.
     """
     account = Account.objects.select_for_update().get(pk=account.pk)
+    if seen and seen != RecoverySettings.fingerprint(account):
+        raise Refused(
+            "Somebody has changed these settings since this page was opened: "
+            f"{_present(account)}. Save again to put yours in their place, or discard them."
+        )
     _require_choice(actor, account, cloud_account, site)
     if stops_server and not post_session_backup:
         raise Refused("Enable post-session backup first.", field="stops_server")
@@ -206,6 +227,8 @@ def facts_of(kept: Mapping[str, Any]) -> SiteFacts:
         regions=tuple(kept["regions"]),
         sizes={name: (values[0], values[1]) for name, values in kept["sizes"].items()},
         quotas=tuple(Quota(**quota) for quota in kept["quotas"]),
+        # Tasks from before a release that asks for this have none.
+        is_read_only=kept.get("is_read_only", False),
     )
 
 
@@ -358,14 +381,14 @@ class ConfigureRecovery(Workflow):
         }
         RecoverySettings.objects.update_or_create(account=account, defaults=chosen)
         title = "Disaster recovery is configured"
-        tell(account, Notification.Level.INFO, title, _what_holds(task), task=task)
+        tell(account, Level.INFO, title, _what_holds(task), kind=Kind.RECOVERY, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.CANCELED:
             return
         title = "Disaster recovery was not configured"
         body = f"{task.error} {task.advice}"
-        tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+        tell(_account(task), Level.ERROR, title, body, kind=Kind.RECOVERY, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         args = dict(task.args)
@@ -392,14 +415,14 @@ class CheckRecovery(Workflow):
         failed = task.memory["failed"]
         if failed:
             title = "A prerequisite of disaster recovery is not met any more"
-            tell(_account(task), Notification.Level.ERROR, title, failed[0], task=task)
+            tell(_account(task), Level.ERROR, title, failed[0], kind=Kind.RECOVERY, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.CANCELED:
             return
         title = "Disaster recovery could not be checked"
         body = f"{task.error} {task.advice}"
-        tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+        tell(_account(task), Level.ERROR, title, body, kind=Kind.RECOVERY, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return check_again(actor, _account(task))

@@ -17,8 +17,8 @@ from portal import engine
 from portal.audit import Actor, record
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Account, Notification, Task
-from portal.notify import tell
+from portal.models import Account, Task
+from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
 
 REMOVE_ALL, REMOVE_ONE = "remove_replicas", "remove_replica"
@@ -150,14 +150,15 @@ class RemoveReplicas(Workflow):
     def done(self, task: Task) -> None:
         failed = task.memory["failed"]
         number = task.memory.get("started", 0) - failed
-        level = Notification.Level.WARNING if failed else Notification.Level.INFO
+        level = Level.WARNING if failed else Level.INFO
         body = f"{failed:,} could not be removed; open the task to see why." if failed else ""
-        tell(_account(task), level, f"{number:,} replicas removed", body, task=task)
+        title = f"{number:,} replicas removed"
+        tell(_account(task), level, title, body, kind=Kind.RECOVERY, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.FAILED:
             title = "Replicas were not removed"
-            tell(_account(task), Notification.Level.ERROR, title, task.error, task=task)
+            tell(_account(task), Level.ERROR, title, task.error, kind=Kind.RECOVERY, task=task)
 
 
 @engine.register

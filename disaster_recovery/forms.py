@@ -65,6 +65,9 @@ class RecoveryForm(StandbyForm):
         "on. Only with post-session backup.",
     )
 
+    # What was set when the page was drawn; drawn by the template, always as it is now.
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput())
+
     def __init__(
         self, account: Account, choices: QuerySet[CloudAccount], *args: Any, **kwargs: Any
     ) -> None:
@@ -78,6 +81,7 @@ class RecoveryForm(StandbyForm):
             "stops_server": chosen.stops_server,
         }
         super().__init__(*args, **kwargs)
+        self.present = RecoverySettings.fingerprint(account)
         self.is_azure = account.infrastructure == Infrastructure.AZURE
         field = self.fields["cloud_account"]
         if isinstance(field, forms.ModelChoiceField):

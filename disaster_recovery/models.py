@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from hashlib import sha256
+from typing import ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -51,6 +53,31 @@ class RecoverySettings(models.Model):
         """The settings of an account; unsaved defaults if none are."""
         return cls.objects.filter(account=account).first() or cls(account=account)
 
+    @classmethod
+    def fingerprint(cls, account: Account) -> str:
+        """Changes whenever anything of the account's settings does: two tabs may save them."""
+        chosen = cls.of(account)
+        values = (
+            account.dr_enabled, account.dr_cloud_account_id, account.dr_site,
+            chosen.target_rpo_hours, chosen.post_session_backup, chosen.stops_server,
+        )  # fmt: skip
+        return sha256(repr(values).encode()).hexdigest()[:16]
+
+
+class KeptBackups(models.Model):
+    """How many good backups and replicas an account keeps, as a worker last counted them."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="kept")
+    # By kind of resource: the numbers of `disaster_recovery.sites.Kept`, in its order.
+    kinds = models.JSONField(default=dict)
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "kept backups"
+
+    def __str__(self) -> str:
+        return f"What {self.account} keeps"
+
 
 class ReadinessCheckQuerySet(models.QuerySet["ReadinessCheck"]):
     def visible_to(self, user: User) -> ReadinessCheckQuerySet:
@@ -63,6 +90,15 @@ class ReadinessCheck(models.Model):
 
     Each run replaces those of the run before.
     """
+
+    # What heads the columns of ``rows``, by the check's key (R106, R121, R127).
+    HEADS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "containers": ("Source vStore", "Destination vStore"),
+        "containers_back": ("Source vStore", "Destination vStore"),
+        "instance_types": ("Instance type", "Primary", "Secondary"),
+        "vm_sizes": ("VM size", "Primary", "Secondary"),
+        "quotas": ("Quota", "Used", "Limit", "Share"),
+    }
 
     class State(models.TextChoices):
         PASSED = "passed", "Passed"
@@ -90,6 +126,11 @@ class ReadinessCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title}: {self.get_state_display()}"
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What heads the columns of its rows."""
+        return self.HEADS.get(self.key, ())
 
 
 class DiscrepancyQuerySet(models.QuerySet["Discrepancy"]):

@@ -13,12 +13,9 @@ from disaster_recovery.charts import KindBars, chart_of
 from disaster_recovery.days import days_of
 from disaster_recovery.live import standing_mark
 from disaster_recovery.reasons import action_of, page_of, reasons_of
+from disaster_recovery.sites import sites_of
 from disaster_recovery.standing import standing_of
 from portal.access import Permission, Request, account_view, wants_fragment
-from portal.models import Infrastructure
-
-# AWS and GCP are not supported yet (R094).
-SUPPORTED = (Infrastructure.AHV, Infrastructure.AZURE)
 
 
 @account_view(Permission.VIEW)
@@ -26,7 +23,7 @@ SUPPORTED = (Infrastructure.AHV, Infrastructure.AZURE)
 @vary_on_headers("HX-Request")
 def recovery_overview(request: Request) -> HttpResponse:
     account = request.account
-    if account.infrastructure not in SUPPORTED or account.is_vendor_hosted:
+    if not account.is_supported or account.is_vendor_hosted:
         return render(request, "disaster_recovery/recovery_overview_none.html", {})
     name = "_recovery_standing" if wants_fragment(request) else "recovery_overview"
     return render(request, f"disaster_recovery/{name}.html", _context(request))
@@ -38,6 +35,7 @@ def _context(request: Request) -> dict[str, Any]:
     return {
         "account": account,
         "standing": standing,
+        "sites": sites_of(account, rights, standing.checks),
         "reasons": reasons_of(standing, rights),
         "kinds": [KindBars(kind) for kind in standing.kinds],
         "chart": chart_of(days_of(account)),

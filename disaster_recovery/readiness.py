@@ -127,8 +127,13 @@ def _two_clusters(primary: SiteFacts, secondary: SiteFacts) -> Finding:
 
 def _access(key: str, name: str, facts: SiteFacts) -> Finding:
     title = f"Prism Element rights on {name}"
+    if facts.is_read_only:
+        return Finding(
+            key, title, State.FAILED, "Signed in; the user may look, and change nothing.",
+            f"Give the cloud account's user the role Cluster Admin in Prism Element of {name}.",
+        )  # fmt: skip
     warnings = " ".join(facts.identity.warnings)
-    measured = f"Signed in; Remote Sites and storage containers could be read. {warnings}".strip()
+    measured = f"Signed in as somebody who may change protection domains. {warnings}".strip()
     return Finding(key, title, State.WARNING if warnings else State.PASSED, measured)
 
 

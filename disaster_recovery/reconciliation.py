@@ -27,7 +27,7 @@ from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.engine.workflow import Job, Learned, Step, Workflow
 from portal.models import Account, Notification, Resource, Task
-from portal.notify import tell
+from portal.notify import Level, tell
 from portal.refusals import Refused
 
 if TYPE_CHECKING:
@@ -399,13 +399,22 @@ class Reconcile(Workflow):
             plural = "s" if fresh != 1 else ""
             title = f"Reconciliation found {fresh} thing{plural} that records and sites differ in"
             body = "See Reconciliation in the settings of disaster recovery: adopt, delete, ignore."
-            tell(_account(task), Notification.Level.WARNING, title, body, task=task)
+            tell(
+                _account(task),
+                Level.WARNING,
+                title,
+                body,
+                kind=Notification.Kind.RECOVERY,
+                task=task,
+            )
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.FAILED:
             title = "Records could not be compared with the sites"
             body = f"{task.error} {task.advice}"
-            tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+            tell(
+                _account(task), Level.ERROR, title, body, kind=Notification.Kind.RECOVERY, task=task
+            )
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return reconcile(actor, _account(task))

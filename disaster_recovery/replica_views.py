@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from backups.models import Backup
 from backups.rates import measured_rate
+from disaster_recovery.many import replicate_selection
 from disaster_recovery.services import latest_of, replicate_backup, replication_hindrance
 from portal.access import Permission, Request, account_view
 from portal.audit import Actor
@@ -21,6 +23,8 @@ from portal.dialogs import done, render_dialog
 from portal.models import Resource
 from portal.refusals import Refused
 from portal.uuids import as_uuid
+from volumes.lists import VolumeList
+from volumes.selection import Selection
 
 
 @account_view(Permission.BACK_UP_SERVERS)
@@ -48,6 +52,8 @@ def volumes_replicate(request: Request) -> HttpResponse:
     if not request.account.dr_enabled:
         raise Http404
     given = request.POST if request.method == "POST" else request.GET
+    if given.get("all"):
+        return _replicate_all(request, VolumeList(request.account, given).selection)
     wanted = [pk for pk in map(as_uuid, given.getlist("volume")[:MOST_CHOSEN]) if pk]
     backups, reasons = latest_of(request.account, wanted)
     back = reverse("volumes:volume_list", args=[request.account.pk])
@@ -72,6 +78,30 @@ def volumes_replicate(request: Request) -> HttpResponse:
     tasks = reverse("reporting:task_list", args=[request.account.pk])
     said = '{} replication{} requested. <a href="{}">View tasks</a>'
     return done(request, format_html(said, begun, "" if begun == 1 else "s", tasks), back)
+
+
+def _replicate_all(request: Request, selection: Selection) -> HttpResponse:
+    """Of all volumes that match, by one task that starts the others."""
+    back = reverse("volumes:volume_list", args=[request.account.pk])
+    meant = selection.rows(request.account)
+    context: dict[str, Any] = {
+        "selection": selection,
+        "total": meant.count(),
+        "bare": meant.filter(last_good_id=None).count(),
+        "back": back,
+        "heading": "Replicate",
+        "section": "volumes:volume_list",
+    }
+    template = "disaster_recovery/volumes_replicate_all.html"
+    if request.method != "POST":
+        return render_dialog(request, template, context)
+    try:
+        task = replicate_selection(Actor.of(request), request.account, selection)
+    except Refused as refusal:
+        return render_dialog(request, template, context | {"refusal": refusal}, status=422)
+    address = reverse("reporting:task_detail", args=[request.account.pk, task.pk])
+    said = format_html('{} requested. <a href="{}">View task</a>', task, address)
+    return done(request, said, back)
 
 
 def _replicate(request: Request, backups: QuerySet[Backup], backup: UUID) -> HttpResponse:

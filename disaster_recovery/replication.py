@@ -20,8 +20,8 @@ from portal import engine
 from portal.clouds.api import Copy, NotFound, Operation, Sent, Target
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Notification, Task
-from portal.notify import tell
+from portal.models import Task
+from portal.notify import Kind, Level, tell
 
 if TYPE_CHECKING:
     from portal.audit import Actor
@@ -159,7 +159,7 @@ class ReplicateBackup(Workflow):
     def done(self, task: Task) -> None:
         if task.origin == Task.Origin.PERSON and task.account:
             title = f"Backup of {task.resource} replicated"
-            tell(task.account, Notification.Level.INFO, title, task.subject, task=task)
+            tell(task.account, Level.INFO, title, task.subject, kind=Kind.REPLICATION, task=task)
 
     def failed(self, task: Task) -> None:
         replica = Replica.objects.select_related("backup").get(task=task)
@@ -183,7 +183,7 @@ class ReplicateBackup(Workflow):
         if task.account is None:
             raise ValueError(f"task {task.pk} of a backup has no account")
         body = f"“{task.subject}”: {task.error} {task.advice}"
-        tell(task.account, Notification.Level.ERROR, title, body, task=task)
+        tell(task.account, Level.ERROR, title, body, kind=Kind.REPLICATION, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         backup = Backup.objects.select_related("resource", "account").get(pk=task.args["backup"])

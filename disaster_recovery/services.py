@@ -13,6 +13,7 @@ from backups.services import label_of, target_of
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.models import Account, Resource, Task
+from portal.paging import PreparedCount
 from portal.refusals import Refused
 
 KIND = "replicate_backup"
@@ -31,10 +32,14 @@ def replication_hindrance(backup: Backup) -> str:
 
 
 @transaction.atomic
-def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None) -> Replica:
+def replicate_backup(
+    actor: Actor, backup: Backup, *, origin: str | None = None, parent: Task | None = None
+) -> Replica:
     """Start copying a complete backup to the secondary site; raises Refused.
 
-    A replica that is there stays until the new one is complete (R046).
+    A replica that is there stays until the new one is complete (R046). What was sent before
+    is sent anew, also when nothing of it is left: a cluster remembers that it has sent a
+    snapshot, not that it was removed at the other side since.
     """
     if hindrance := replication_hindrance(backup):
         raise Refused(hindrance)
@@ -51,6 +56,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
         transfer=True,
         origin=origin,
         requested_by=actor.user,
+        parent=parent,
         args={
             "server": resource.external_id,
             "account": str(account.pk),
@@ -59,7 +65,7 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
             "type": backup.type,
             "copy": backup.external_id,
             "to": target_of(account),
-            "is_again": bool(former) or _is_overtaken(backup),
+            "is_again": backup.replicas.exists() or _is_overtaken(backup),
             "replicas": removals_of(former),
         },
     )
@@ -74,7 +80,8 @@ def replicate_backup(actor: Actor, backup: Backup, *, origin: str | None = None)
     )
     _insert(replica)
     note_replication(backup, replica.status)
-    if actor.user:
+    # Of many, the trail has the one request.
+    if actor.user and parent is None:
         record(
             actor, "backup.replicate", resource, result="requested", backup=str(backup.pk),
             name=backup.name, task=str(task.pk), to=account.dr_site,
@@ -118,7 +125,13 @@ def _insert(replica: Replica) -> None:
 
 def replicate_after(task: Task) -> None:
     """Follow whatever made a backup: it is replicated, whoever asked for it (R098)."""
+    # Ten thousand backups may end at once where nothing is replicated.
+    if task.account_id is None or not _REPLICATES.number(task.account_id):
+        return
     backup = Backup.objects.select_related("resource", "account").filter(task=task).first()
     if backup is None or replication_hindrance(backup):
         return
     replicate_backup(SYSTEM, backup, origin=Task.Origin.SYSTEM)
+
+
+_REPLICATES = PreparedCount(lambda pk: Account.objects.filter(pk=pk, dr_enabled=True), cap=0)

@@ -18,7 +18,7 @@ from portal.clouds.api import Mark, Operation
 from portal.engine import clock
 from portal.engine.workflow import Job, Step, Workflow
 from portal.models import Account, Notification, Resource, Task
-from portal.notify import tell
+from portal.notify import Level, tell
 from portal.refusals import Refused
 from portal.uuids import as_uuid
 
@@ -89,7 +89,7 @@ class RemoveDiscrepancy(Workflow):
         if task.account and task.state == Task.State.FAILED:
             title = f"“{task.subject}” could not be removed"
             body = f"{task.error} {task.advice}"
-            tell(task.account, Notification.Level.ERROR, title, body, task=task)
+            tell(task.account, Level.ERROR, title, body, kind=Notification.Kind.RECOVERY, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return delete(actor, Discrepancy.objects.get(pk=task.args["discrepancy"]))

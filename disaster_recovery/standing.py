@@ -157,6 +157,11 @@ class Glance:
         return self._sum("backed_up_in_time")
 
     @property
+    def outside(self) -> int:
+        """How many have no good backup that is as new as the target wants."""
+        return self.count - self.backed_up_in_time
+
+    @property
     def without(self) -> int:
         return self.count - self.replicated
 

@@ -34,6 +34,11 @@ GUIDED = {"remote_site", "return_site", "ports", "containers", "containers_back"
 def recovery_settings(request: Request) -> HttpResponse:
     """Choose the secondary, and save: a task checks both sites and switches it on (R128, R140)."""
     account = request.account
+    if not account.is_supported:
+        status = 200 if request.method == "GET" else 422
+        context = {"account": account, "section": SECTION}
+        template = "disaster_recovery/recovery_settings_none.html"
+        return render(request, template, context, status=status)
     choices = configuration.secondary_choices(request.user, account)
     form = RecoveryForm(account, choices, request.POST or None)
     if request.method == "POST" and form.is_valid():

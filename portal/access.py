@@ -16,12 +16,13 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django_htmx.middleware import HtmxDetails
 
 from portal.models import Account, CloudAccount, Organization, Role, RoleGrant, User
+from portal.prepared import Prepared, Statement
 
 
 class Permission(enum.StrEnum):
@@ -64,6 +65,8 @@ class Request(HttpRequest):
     user: User
     htmx: HtmxDetails
     account: Account
+    # Roles held anywhere, and what those that reach the account allow there.
+    roles: frozenset[str]
     permissions: frozenset[Permission]
     id: str
 
@@ -82,11 +85,26 @@ View = Callable[..., HttpResponseBase]
 
 def permissions(user: User, account: Account) -> frozenset[Permission]:
     """Return what the user may do in this account; empty when out of reach."""
+    return _standing(user, account)[1]
+
+
+def _standing(user: User, account: Account) -> tuple[frozenset[str], frozenset[Permission]]:
+    """Return the roles the user holds anywhere, and what the user may do in this account."""
     organization = account.organization
-    roles = RoleGrant.objects.filter(user=user).filter(
-        Q(account=account) | Q(organization=organization) | Q(customer=organization.customer_id)
-    )
-    return frozenset().union(*(RIGHTS[role] for role in roles.values_list("role", flat=True)))
+    held = _ROLES.rows(user.pk, account.pk, organization.pk, organization.customer_id)
+    here = (RIGHTS[role] for role, reaches in held if reaches)
+    return frozenset(role for role, _ in held), frozenset().union(*here)
+
+
+def _roles(user: UUID, account: UUID, organization: UUID, customer: UUID) -> Statement:
+    """Each role the user holds, with 1 where it reaches the account and 0 elsewhere."""
+    reached = Q(account=account) | Q(organization=organization) | Q(customer=customer)
+    reaches = Case(When(reached, then=Value(1)), default=Value(0))
+    held = RoleGrant.objects.filter(user=user).values_list("role", reaches).distinct()
+    return held.query.sql_with_params()
+
+
+_ROLES = Prepared(_roles)
 
 
 def roles_with(permission: Permission) -> list[str]:
@@ -145,8 +163,8 @@ def account_view(
 ) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]], View]:
     """Views under ``/accounts/<uuid:account>/``: 404 out of reach, 403 without the right.
 
-    The view finds the Account as ``request.account`` and the person's rights as
-    ``request.permissions``; the URL's ``account`` is taken off its arguments.
+    The view finds the Account as ``request.account``, the person's roles as ``request.roles``
+    and rights as ``request.permissions``; the URL's ``account`` is taken off its arguments.
     """
 
     def decorate(view: Callable[Concatenate[Any, P], HttpResponseBase]) -> View:
@@ -155,7 +173,7 @@ def account_view(
             request.account = get_object_or_404(
                 Account.objects.living().select_related("organization__customer"), pk=account
             )
-            request.permissions = permissions(request.user, request.account)
+            request.roles, request.permissions = _standing(request.user, request.account)
             if not request.permissions:
                 # No grant reaches it: what `visible_to` says too, for one query more.
                 raise Http404

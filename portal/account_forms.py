@@ -64,10 +64,13 @@ class PlaceForm(StandbyForm):
 
 
 class AccountCreateForm(PlaceForm, GeneralForm):
-    """A new account of an organization, on what a driver exists for."""
+    """A new account of an organization; of those no driver exists for, it is said (R094)."""
 
     infrastructure = forms.ChoiceField(
-        choices=[(kind, Infrastructure(kind).label) for kind in KINDS]
+        choices=[
+            (kind.value, kind.label if kind in KINDS else f"{kind.label} (no backups yet)")
+            for kind in Infrastructure
+        ]
     )
     field_order = (
         "name",

@@ -290,7 +290,8 @@ def _tell(cloud_account: CloudAccount, made: Plan, homes: Homes) -> None:
     )
     for account, title in said.keys() - set(known.values_list("account", "title")):
         level = Notification.Level.WARNING
-        tell(Account.objects.get(pk=account), level, title, said[account, title])
+        about = Notification.Kind.INVENTORY
+        tell(Account.objects.get(pk=account), level, title, said[account, title], kind=about)
 
 
 def _told(

@@ -70,7 +70,7 @@ def record(
     return AuditEntry.objects.create(
         actor=actor.user,
         actor_label=actor.label[:255],
-        **_names_of(actor.user),
+        **names_of(actor.user),
         api_client=actor.api_client,
         action=action,
         target_type=target._meta.model_name or "" if target else "",
@@ -86,7 +86,7 @@ def record(
     )
 
 
-def _names_of(user: User | None) -> dict[str, str]:
+def names_of(user: User | None) -> dict[str, str]:
     """A person's names as they are now; the last word of the full name is the last name."""
     if user is None:
         return {}

@@ -27,7 +27,12 @@ def insert_from(model: type[models.Model], rows: QuerySet[Any], values: Mapping[
     ``values`` gives columns by field: expressions over ``rows``, or constants. The others
     get their field's default.
     """
-    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        # A serial number is the database's to give.
+        if not field.generated and not isinstance(field, models.AutoField)
+    ]
     columns = {field: _column(field, values) for field in fields}
     named = {f"into_{field.attname}": column for field, column in columns.items()}
     select, params = rows.order_by().annotate(**named).values_list(*named).query.sql_with_params()

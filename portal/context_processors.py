@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 from portal import __version__
 from portal.access import LAST_ACCOUNT, permissions
-from portal.models import Account, Notification, Role, RoleGrant, Task
+from portal.models import Account, Notification, Role, RoleGrant, Task, User
+from portal.paging import PreparedCount
 from portal.uuids import as_uuid
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from uuid import UUID
 
-    from portal.models import User
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
 
 # Counting stops here: the shell is on every page, and nobody reads the digits of more.
 COUNT_CAP = 99
@@ -73,18 +75,12 @@ class Shell:
     @cached_property
     def active_task_count(self) -> int:
         """What was asked for and has not ended; COUNT_CAP + 1 stands for any more."""
-        if self.account is None:
-            return 0
-        asked_for = Task.objects.filter(account=self.account).on_top()
-        return asked_for.active()[: COUNT_CAP + 1].count()
+        return _ACTIVE.number(self.account.pk) if self.account else 0
 
     @cached_property
     def unread_notification_count(self) -> int:
         """Notifications of the account that the person has not dismissed; capped likewise."""
-        if self.account is None:
-            return 0
-        unread = Notification.objects.unread_by(self._user, self.account)
-        return unread[: COUNT_CAP + 1].count()
+        return _UNREAD.number(self.account.pk, self._user.pk) if self.account else 0
 
     @property
     def active_tasks(self) -> str:
@@ -97,8 +93,9 @@ class Shell:
 
     @cached_property
     def _roles(self) -> frozenset[str]:
-        if not self.is_signed_in:
-            return frozenset()
+        found: frozenset[str] | None = getattr(self._request, "roles", None)
+        if found is not None or not self.is_signed_in:
+            return found or frozenset()
         return frozenset(RoleGrant.objects.filter(user=self._user).values_list("role", flat=True))
 
     @property
@@ -111,6 +108,17 @@ class Shell:
         """Whether the person administers a customer or an organization (R111, R112)."""
         above = {Role.CUSTOMER_ADMINISTRATOR.value, Role.ORGANIZATION_ADMINISTRATOR.value}
         return bool(self._roles & above)
+
+
+def _active(account: UUID) -> QuerySet[Task]:
+    return Task.objects.filter(account=account).on_top().active()
+
+
+def _unread(account: UUID, user: UUID) -> QuerySet[Notification]:
+    return Notification.objects.unread_by(User(pk=user), Account(pk=account))
+
+
+_ACTIVE, _UNREAD = PreparedCount(_active, COUNT_CAP), PreparedCount(_unread, COUNT_CAP)
 
 
 def _capped(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Which addresses a cloud account may have: https, and no machine of our own.
+"""Which addresses a cloud account or a webhook may have: https, and no machine of our own.
 
 An endpoint is called by workers with the right to reach much of the network, so it must
 not be turned against them: neither by number, nor by a name that resolves to one.
@@ -29,27 +29,56 @@ def checked_endpoint(value: str, default_port: int = PRISM_PORT) -> str:
     """
     parts = _split(value)
     host = parts.hostname or ""
-    for address in _addresses(host):
-        if reason := _objection(address):
-            raise ValidationError(f"{host} is {reason}; an endpoint must be another machine.")
+    _refuse_ours(_addresses(host), host)
     shown = f"[{host}]" if ":" in host else host
     port = _port(parts, default_port)
     return f"https://{shown}" if port == HTTPS_PORT else f"https://{shown}:{port}"
 
 
+def checked_webhook(value: str) -> str:
+    """Return an address to post to, as given; raise ValidationError for anything else.
+
+    It may have a path and a query. Plain http only where this machine may be called, and to it.
+    """
+    parts = _parsed(value, "https://hooks.example/standby")
+    if parts.fragment:
+        raise ValidationError("Leave out the # and what follows it.")
+    _port(parts, HTTPS_PORT)
+    host = parts.hostname or ""
+    found = _addresses(host)
+    _refuse_ours(found, host)
+    is_here = bool(found) and all(address.is_loopback for address in found)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise ValidationError("The address must begin with https://.")
+    return value.strip()
+
+
+def _refuse_ours(addresses: list[Address], host: str) -> None:
+    for address in addresses:
+        if reason := _objection(address):
+            raise ValidationError(f"{host} is {reason}; an endpoint must be another machine.")
+
+
 def _split(value: str) -> SplitResult:
+    parts = _parsed(value, "https://cluster.example:9440")
+    if parts.scheme != "https":
+        raise ValidationError("The address must begin with https://.")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValidationError("Leave out everything after the host and the port.")
+    return parts
+
+
+def _parsed(value: str, example: str) -> SplitResult:
     try:
         parts = urlsplit(value.strip())
     except ValueError as error:
-        raise ValidationError("Enter an address such as https://cluster.example:9440.") from error
-    if parts.scheme != "https":
+        raise ValidationError(f"Enter an address such as {example}.") from error
+    if parts.scheme not in ("http", "https"):
         raise ValidationError("The address must begin with https://.")
     if not parts.hostname or any(c.isspace() for c in parts.netloc):
-        raise ValidationError("Enter an address such as https://cluster.example:9440.")
+        raise ValidationError(f"Enter an address such as {example}.")
     if parts.username or parts.password:
         raise ValidationError("Leave user and password out of the address.")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValidationError("Leave out everything after the host and the port.")
     return parts
 
 

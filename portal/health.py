@@ -190,7 +190,7 @@ def check_settings() -> Iterator[Finding]:
             not to_console,
             _either(
                 to_console,
-                "Mail goes to the console; invitations reach nobody. Set EMAIL_URL.",
+                "Mail goes to the console; invitations reach nobody, nor do alerts. Set EMAIL_URL.",
                 "Mail is sent by a server.",
             ),
         )

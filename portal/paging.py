@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models import Q, QuerySet, Value
+
+from portal.prepared import Prepared, Statement
 
 PAGE_LENGTH = 25
 # Counting stops here: a page says "10,000+" rather than wait for the database to count on.
@@ -80,6 +83,51 @@ def page_of(
 
 def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> dict[str, str]:
     """Count several sets at once, each as `capped_count` would, by one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(*_counting(sets, cap))
+        numbers = cursor.fetchone()
+    return {name: as_count(number, cap) for name, number in zip(sets, numbers, strict=True)}
+
+
+class PreparedCounts:
+    """The same of sets that differ by ids alone, for what many pages count (`Prepared`).
+
+    ``sets`` makes them of ids, in the order of ``names``.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        sets: Callable[..., Iterable[QuerySet[Any]]],
+        cap: int = COUNT_CAP,
+    ) -> None:
+        self._names, self._sets, self._cap = names, sets, cap
+        self._asked = Prepared(self._write)
+
+    def _write(self, *ids: UUID) -> Statement:
+        return _counting(dict(zip(self._names, self._sets(*ids), strict=True)), self._cap)
+
+    def numbers(self, *ids: UUID) -> dict[str, int]:
+        """Count; ``cap + 1`` stands for any more."""
+        return dict(zip(self._names, self._asked.rows(*ids)[0], strict=True))
+
+    def texts(self, *ids: UUID) -> dict[str, str]:
+        """The numbers as `capped_count` says them."""
+        return {name: as_count(number, self._cap) for name, number in self.numbers(*ids).items()}
+
+
+class PreparedCount:
+    """One such set."""
+
+    def __init__(self, rows: Callable[..., QuerySet[Any]], cap: int = COUNT_CAP) -> None:
+        self._counts = PreparedCounts(("",), lambda *ids: [rows(*ids)], cap)
+
+    def number(self, *ids: UUID) -> int:
+        """Count; ``cap + 1`` stands for any more."""
+        return self._counts.numbers(*ids)[""]
+
+
+def _counting(sets: Mapping[str, QuerySet[Any]], cap: int) -> Statement:
     parts: list[str] = []
     params: list[Any] = []
     for rows in sets.values():
@@ -87,13 +135,12 @@ def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> di
         # Compiled by the ORM; every value travels apart.
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) counted)")  # noqa: S608
         params += given
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", params)
-        numbers = cursor.fetchone()
-    return {
-        name: f"{cap:,}+" if number > cap else f"{number:,}"
-        for name, number in zip(sets, numbers, strict=True)
-    }
+    return f"SELECT {', '.join(parts)}", params
+
+
+def as_count(number: int, cap: int = COUNT_CAP) -> str:
+    """Return a number that was counted up to the cap, as text; ``10,000+`` beyond it."""
+    return f"{cap:,}+" if number > cap else f"{number:,}"
 
 
 def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> str:
@@ -126,12 +173,19 @@ def cursor_of(order: Order, row: models.Model) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+def is_cursor(model: type[models.Model], order: Order, text: str) -> bool:
+    """Whether a page of such a list may have given this cursor out."""
+    return _decode(model, order, text) is not None
+
+
 def _decode(model: type[models.Model], order: Order, text: str) -> tuple[Any, Any] | None:
     try:
         padded = text + "=" * (-len(text) % 4)
         field, value, pk = json.loads(base64.urlsafe_b64decode(padded.encode()))
         found = _column(model, order.field).to_python(value), _column(model, "id").to_python(pk)
-    except (ValueError, TypeError, binascii.Error, ValidationError):
+        if isinstance(found[0], datetime):
+            found[0].astimezone(UTC)  # the first and last day there are may leave the calendar
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error, ValidationError):
         return None
     is_wrong = field != order.field or None in found or "\0" in str(value) or _is_naive(found[0])
     return None if is_wrong else found

@@ -7,6 +7,8 @@ behind a TLS proxy. README lists every variable.
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +54,12 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "django_tables2",
+    "ninja",
     "csp",
 ]
 
 MIDDLEWARE = [
+    "reporting.metrics_requests.timed",
     "portal.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -156,6 +160,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 # Mail: the console serves the demo
+# A mail server that does not answer must not hold a worker for ever.
+EMAIL_TIMEOUT = 10
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="standby@localhost")
@@ -232,6 +238,19 @@ ENGINE_LEASE_SECONDS = env.float("ENGINE_LEASE_SECONDS", default=15.0)
 CLOUD_CONNECT_TIMEOUT_SECONDS = env.float("CLOUD_CONNECT_TIMEOUT_SECONDS", default=5.0)
 CLOUD_READ_TIMEOUT_SECONDS = env.float("CLOUD_READ_TIMEOUT_SECONDS", default=30.0)
 INVENTORY_MINUTES = env.int("INVENTORY_MINUTES", default=10)
+
+# Alerts and metrics
+SCHEDULE_ALARM_MINUTES = env.int("SCHEDULE_ALARM_MINUTES", default=30)
+# Who may have signed the certificates of webhooks, instead of the public authorities.
+WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", default="")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where the processes of one server count requests, named by the process that started them.
+METRICS_DIR = DATA_DIR / "metrics" / f"{socket.gethostname()}-{os.getppid()}"
+# prometheus-client reads this when it is imported, wherever that is first.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+
+# What one key may ask of the API in a minute, over all processes.
+API_REQUESTS_A_MINUTE = env.int("API_REQUESTS_A_MINUTE", default=600)
 
 DJANGO_TABLES2_TEMPLATE = "portal/_table.html"
 LOGGING = logging_config(env.str("LOG_LEVEL", default="INFO"))

@@ -7,6 +7,8 @@ from django.urls import include, path, re_path
 
 from portal.sign_in import not_offered
 
+handler400 = "portal.error_pages.bad_request"
+handler404 = "portal.error_pages.not_found"
 handler500 = "portal.error_pages.server_error"
 
 urlpatterns = [

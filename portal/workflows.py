@@ -75,7 +75,12 @@ def _save_inventory(task: Task, learned: Learned) -> Learned:
     mirror_servers(cloud_account, inventory, now)
     refresh_machines(cloud_account, inventory, busy, now)
     outcome = adopt(cloud_account, inventory, busy, now)
-    CloudAccount.objects.filter(pk=cloud_account.pk).update(synced_at=now)
+    storage = inventory.storage
+    CloudAccount.objects.filter(pk=cloud_account.pk).update(
+        synced_at=now,
+        storage_used_bytes=storage.used_bytes if storage else None,
+        storage_capacity_bytes=storage.capacity_bytes if storage else None,
+    )
     return {
         "servers": len(inventory.servers),
         "volumes": len(inventory.volumes),

@@ -19,7 +19,7 @@ from portal.audit import Actor
 from portal.engine import clock
 from portal.models import Account
 from portal.refusals import Refused
-from reporting.models import ApiKey, DataAvailability, Session
+from reporting.models import AlertDelivery, AlertRule, ApiKey, DataAvailability, Session
 from reporting.purge.outlook import outlook_of
 from reporting.purge.rules import due
 from reporting.termination.request import holding_of, latest_attempt, terminate
@@ -191,6 +191,26 @@ class ApiKeyAdmin(ReadOnly):
     list_display = ("name", "role", "scope", "manner", "last_used_at", "revoked_at")
     list_select_related = ("customer", "organization", "account")
     exclude = ("secret", "secret_hash")
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(ReadOnly):
+    """Administrators of accounts make them. An address may be a secret in itself."""
+
+    list_display = ("name", "account", "goes_to", "timing", "lowest_level", "is_paused")
+    list_select_related = ("account",)
+    list_filter = ("channel", "is_paused")
+    exclude = ("secret", "url")
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnly):
+    """What became of each message."""
+
+    list_display = ("created_at", "rule", "sent_to", "state", "attempts", "last_error")
+    list_select_related = ("rule",)
+    list_filter = ("state",)
+    exclude = ("claim",)
 
 
 @admin.register(Session)

@@ -9,7 +9,7 @@ class ReportingConfig(AppConfig):
     name = "reporting"
 
     def ready(self) -> None:
-        """Make known what moves on the pages, and what follows a session."""
-        from reporting import live, post_session  # noqa: F401  # register
+        from reporting import alarms, alert_sending, live, post_session  # noqa: F401  # register
+        from reporting.figures import capacity, counting_task, disks  # noqa: F401  # register
         from reporting.purge import workflow as purge  # noqa: F401  # register
         from reporting.termination import workflow as termination  # noqa: F401  # register

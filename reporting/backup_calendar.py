@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from disaster_recovery.days import Day, days_by_kind
+from disaster_recovery.sites import Kept
 from disaster_recovery.standing import Glance, KindStanding
 from portal.models import Account, Resource
 
@@ -29,8 +30,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
+    """``size_bytes`` of the kind's good backups is None as long as they are not counted."""
+
     kind: KindStanding
     cells: Sequence[Cell]
+    size_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Calendar:
     rows: Sequence[Row]
 
 
-def calendar_of(account: Account, glance: Glance) -> Calendar | None:
+def calendar_of(
+    account: Account, glance: Glance, kept: Mapping[str, Kept] | None
+) -> Calendar | None:
     """Rows of the kinds that the account has; none before its first backup."""
     found = days_by_kind(account)
     kinds = [kind for kind in glance.kinds if kind.count or kind.kind in found]
@@ -49,8 +55,15 @@ def calendar_of(account: Account, glance: Glance) -> Calendar | None:
         return None
     days = next(iter(found.values()))
     empty = [Day(day.date) for day in days]
-    rows = [Row(kind, _cells(account, kind, found.get(kind.kind, empty))) for kind in kinds]
+    rows = [
+        Row(kind, _cells(account, kind, found.get(kind.kind, empty)), _size(kept, kind.kind))
+        for kind in kinds
+    ]
     return Calendar(days, rows)
+
+
+def _size(kept: Mapping[str, Kept] | None, kind: str) -> int | None:
+    return None if kept is None else kept.get(kind, Kept()).backup_bytes
 
 
 def _cells(account: Account, kind: KindStanding, days: Sequence[Day]) -> list[Cell]:

@@ -15,6 +15,8 @@ from reporting.course import lines_of, queue_of
 from reporting.standing import standing_of
 from reporting.words import kind_label
 
+RESTORES = ("restore_backup", "restore_volume_backup")
+
 
 def detail_of(request: Request, task: Task) -> dict[str, Any]:
     """Context of ``reporting/_task.html`` for a task of the request's account.
@@ -36,7 +38,7 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
         "whose": "account",
         "zone": request.account.zone,
         "entity": resource,
-        "entity_url": _page_of(resource) if resource else "",
+        "entity_url": page_of_resource(resource) if resource else "",
         "links": {
             name: reverse(f"reporting:task_{name}", args=keys)
             for name, is_offered in offered.items()
@@ -45,7 +47,8 @@ def detail_of(request: Request, task: Task) -> dict[str, Any]:
     }
 
 
-def _page_of(resource: Resource) -> str:
+def page_of_resource(resource: Resource) -> str:
+    """The address of the page on which a resource stands; "" when it stands on none now."""
     if resource.is_server:
         return system_url(resource)
     if resource.is_desktop and not resource.user_name:
@@ -76,6 +79,7 @@ def _facts(task: Task) -> dict[str, Any]:
         "kind_name": kind_label(task.kind),
         "lines": lines_of(task),
         "queue": queue_of(task),
+        "replica": task.args.get("replica") if task.kind in RESTORES else None,
         "looks_again_at": (
             task.next_wake_at if will_look and task.next_wake_at > timezone.now() else None
         ),

@@ -17,8 +17,8 @@ from disaster_recovery.models import RecoverySettings
 from portal import engine
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Account, Notification, Resource, Task, User
-from portal.notify import tell
+from portal.models import Account, Resource, Task, User
+from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
 from reporting import waits
 from reporting.models import Session
@@ -50,7 +50,7 @@ def begin(session: Session) -> Task | None:
         names = ", ".join(str(each) for each in resources)
         title = f"No backup after a session of {session.user_name}"
         body = f"Its machine was lost, so {names} was left as it is. Look at it at the cloud."
-        tell(account, Notification.Level.WARNING, title, body)
+        tell(account, Level.WARNING, title, body, kind=Kind.SESSION)
         return None
     return _start(
         account,
@@ -183,13 +183,14 @@ class PostSessionBackup(Workflow):
             said.append(f"{busy} skipped: busy with another task for an hour.")
         if said:
             title = f"Backup after a session of {task.subject} is not complete"
-            tell(_account(task), Notification.Level.ERROR, title, " ".join(said), task=task)
+            body = " ".join(said)
+            tell(_account(task), Level.ERROR, title, body, kind=Kind.SESSION, task=task)
 
     def failed(self, task: Task) -> None:
         if task.state == Task.State.FAILED:
             title = f"Backup after a session of {task.subject} failed"
             body = f"{task.error} {task.advice}"
-            tell(_account(task), Notification.Level.ERROR, title, body, task=task)
+            tell(_account(task), Level.ERROR, title, body, kind=Kind.SESSION, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         """Back up again what failed; a volume that is in use again is left out."""

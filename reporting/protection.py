@@ -12,10 +12,10 @@ from django.urls import reverse
 
 from backups.models import Backup
 from backups.panels import SERVER_KINDS, system_url
-from disaster_recovery.standing import Glance
+from disaster_recovery.standing import Glance, KindStanding
 from portal.access import Permission
 from portal.models import Account, CloudAccount, Resource, Task
-from portal.templatetags.ui import Look
+from portal.templatetags.ui import Look, duration
 
 _BAD_HEALTH = {CloudAccount.Health.UNREACHABLE, CloudAccount.Health.REFUSED}
 
@@ -113,6 +113,33 @@ def recovery_concerns_of(glance: Glance) -> list[Concern]:
     text = f"{glance.replicated:,} of {glance.count:,} resources have a replica."
     url = reverse("disaster_recovery:recovery_overview", args=[account.pk])
     return [Concern(glance.look[0], f"Disaster recovery: {glance.word}", text, url, "View")]
+
+
+def overdue_concerns_of(glance: Glance) -> list[Concern]:
+    """Kinds with resources whose newest good backup is older than the target wants."""
+    return [_overdue(glance, kind) for kind in glance.kinds if kind.overdue]
+
+
+def _overdue(glance: Glance, kind: KindStanding) -> Concern:
+    have = "has" if kind.overdue == 1 else "have"
+    title = (
+        f"{kind.label}: {kind.overdue:,} of {kind.count:,} {have} no good backup "
+        f"of the last {glance.settings.target_rpo_hours} h"
+    )
+    age = kind.now - kind.oldest_backup_at if kind.oldest_backup_at else None
+    text = f"The oldest is of {duration(age)} ago. A daily schedule keeps them new."
+    return Concern("warn", title, text, _page_of_kind(glance.account, kind.kind), "View")
+
+
+def _page_of_kind(account: Account, kind: str) -> str:
+    match kind:
+        case Resource.Kind.SANDBOX:
+            return reverse("backups:sandbox_detail", args=[account.pk])
+        case Resource.Kind.UTILITY_SERVER:
+            return reverse("backups:utility_server_list", args=[account.pk])
+        case _:
+            page = reverse("volumes:volume_list", args=[account.pk])
+            return f"{page}?sort=last_backup_at"
 
 
 def _unreachable(account: Account, cloud: CloudAccount, rights: frozenset[Permission]) -> Concern:

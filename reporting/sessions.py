@@ -13,7 +13,8 @@ from django.db import IntegrityError, transaction
 from portal.engine import clock
 from portal.models import Account, Resource
 from reporting import post_session
-from reporting.models import Session, SessionEvent
+from reporting.models import DataType, Session, SessionEvent
+from reporting.records.periods import cutoff_of
 
 Type, State = SessionEvent.Type, Session.State
 # Clocks differ; what lies further ahead is a mistake.
@@ -59,18 +60,43 @@ def take_in(accounts: Mapping[UUID, Account], events: Sequence[Event]) -> list[O
     Sessions are written in the order of their ids, so that no two batches wait for each other.
     """
     outcomes: dict[int, Outcome] = {}
+    cutoff = cutoff_of(clock.now(), DataType.SESSION_LOGS, DataType.SESSION_TRAIL)
+    old = _old_ones(events, cutoff)
     numbered = sorted(enumerate(events), key=lambda each: (each[1].account, each[1].session_id))
     for number, event in numbered:
         account = accounts.get(event.account)
         if account is None:
             problem = "There is no such account, or the key does not reach it."
             outcomes[number] = Outcome(event.event_id, "rejected", problem)
-        elif event.occurred_at > clock.now() + AHEAD:
-            problem = "occurred_at lies in the future."
+        elif problem := _problem_of(event, cutoff, old):
             outcomes[number] = Outcome(event.event_id, "rejected", problem)
         else:
             outcomes[number] = _take_in(account, event)
     return [outcomes[number] for number in range(len(events))]
+
+
+def _old_ones(events: Sequence[Event], cutoff: datetime | None) -> set[tuple[UUID, str]]:
+    """Sessions of these events, by account and id, that ended before the cutoff."""
+    if cutoff is None:
+        return set()
+    named = {each.session_id for each in events}, {each.account for each in events}
+    old = Session.objects.filter(session_id__in=named[0], account__in=named[1])
+    return set(old.filter(ended_at__lt=cutoff).values_list("account", "session_id"))
+
+
+def _problem_of(event: Event, cutoff: datetime | None, old: set[tuple[UUID, str]]) -> str:
+    """Why an event is not taken in; nothing if it is.
+
+    What is older than the cutoff may be purged. A session folded of what is left of its events
+    would be shorter than it was, or open again.
+    """
+    if event.occurred_at > clock.now() + AHEAD:
+        return "occurred_at lies in the future."
+    if cutoff and event.occurred_at < cutoff:
+        return f"occurred_at is too long ago: events are kept from {cutoff:%Y-%m-%d %H:%M} UTC on."
+    if cutoff and (event.account, event.session_id) in old:
+        return f"The session ended before {cutoff:%Y-%m-%d %H:%M} UTC: it is not changed any more."
+    return ""
 
 
 @transaction.atomic
@@ -118,12 +144,15 @@ def _session_of(account: Account, event: Event) -> Session:
             setattr(found, name, value)
     if found.resource_id is None:
         found.resource = _server_of(found)
+    if found.resource and not found.instance_type:
+        found.instance_type = found.resource.instance_type[:100]
     return found
 
 
 def _server_of(session: Session) -> Resource | None:
     """The persistent server it runs on, by the cloud's id of it or by its name."""
     servers = Resource.objects.filter(account=session.account_id, kind__in=SERVERS)
+    servers = servers.select_related("account")
     if session.machine_id:
         return servers.filter(external_id__iexact=session.machine_id).first()
     if session.machine_name:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from disaster_recovery.many import KIND as REPLICATE_MANY
 from portal.models import Task
 from portal.templatetags.ui import TASK_LOOK, UNKNOWN, Look, duration
 from reporting.post_session import KIND as POST_SESSION
@@ -20,7 +21,7 @@ _ERROR_LENGTH = 120
 
 def starts_others(task: Task) -> bool:
     """Whether the task starts a task for each of many."""
-    return task.kind in {KIND, POST_SESSION}
+    return task.kind in {KIND, POST_SESSION, REPLICATE_MANY}
 
 
 @dataclass(frozen=True)

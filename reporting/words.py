@@ -19,6 +19,7 @@ TASK_KINDS = {
     "delete_volume_backup": "Delete",
     "backup_volumes": "Backup of many volumes",
     "replicate_backup": "Replicate",
+    "replicate_volumes": "Replication of many volumes",
     "configure_recovery": "Disaster recovery",
     "check_recovery": "Disaster recovery",
     "reconcile": "Reconcile",
@@ -42,6 +43,7 @@ RIGHT_TO_START = {
     "delete_volume_backup": Permission.PROTECT_VOLUMES,
     "backup_volumes": Permission.PROTECT_VOLUMES,
     "replicate_backup": Permission.BACK_UP_SERVERS,
+    "replicate_volumes": Permission.PROTECT_VOLUMES,
     "configure_recovery": Permission.MANAGE_RECOVERY,
     "check_recovery": Permission.MANAGE_RECOVERY,
     "reconcile": Permission.MANAGE_RECOVERY,
@@ -87,6 +89,7 @@ BEFORE_RETRY = {
         "The backup is copied to the secondary site, which may cost egress. A replica that is "
         "there stays until the new one is complete."
     ),
+    "replicate_volumes": "All others are left alone. What travels between sites may cost egress.",
     "configure_recovery": "Both sites are checked again; what was chosen holds when all is well.",
     "check_recovery": "Both sites are looked at again; nothing is changed.",
     "reconcile": "Both sites are looked at again; nothing there is changed.",
@@ -137,6 +140,10 @@ AFTER_CANCEL = {
     "replicate_backup": (
         "The incomplete replica is removed. The backup, and a replica it had before, stay."
     ),
+    "replicate_volumes": (
+        "Replications that wait do not begin, and of those under way nothing is left. Those that "
+        "are done stay."
+    ),
     "configure_recovery": "Disaster recovery stays as it was.",
     "check_recovery": "Nothing was changed.",
     "reconcile": "Nothing was changed.",
@@ -151,9 +158,12 @@ SKIPPED = {
     "full": "at their number of manual backups",
     "missing": "no longer at the cloud",
     "in_use": "in use again",
+    "bare": "without a good backup",
+    "not_now": "being replicated already, or just being deleted",
 }
 
 ACTION_GROUPS = {
+    "alert": "Alerts",
     "api_key": "API keys",
     "backup": "Backups",
     "backup_policy": "Backup settings",
@@ -168,6 +178,7 @@ ACTION_GROUPS = {
     "account": "Account",
     "cloud_account": "Cloud accounts",
     "organization": "Organizations",
+    "report": "Reports",
     "user": "Sign-in",
 }
 
@@ -182,6 +193,12 @@ ACTIONS = {
     "account.place": "Change cloud account or site",
     "account.terminate": "Terminate account",
     "account.terminated": "Account terminated",
+    "alert.create": "Create alert rule",
+    "alert.delete": "Delete alert rule",
+    "alert.edit": "Change alert rule",
+    "alert.pause": "Pause alert rule",
+    "alert.resume": "Resume alert rule",
+    "alert.test": "Send test alert",
     "api_key.create": "Create API key",
     "api_key.revoke": "Revoke API key",
     "backup.create": "Create backup",
@@ -212,6 +229,7 @@ ACTIONS = {
     "recovery.ignore": "Ignore what was unknown",
     "recovery.reconcile": "Reconcile",
     "recovery.remove_unknown": "Remove what was unknown",
+    "report.export": "Exported",
     "sandbox.publish": "Publish Sandbox",
     "task.acknowledge": "Acknowledge task",
     "task.acknowledge_all": "Acknowledge ended tasks",
@@ -222,6 +240,7 @@ ACTIONS = {
     "user.signed_out": "Sign out",
     "volume_policy.edit": "Change volume backup settings",
     "volumes.backup": "Back up many volumes",
+    "volumes.replicate": "Replicate many volumes",
 }
 
 

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,6 +49,12 @@ def enter() -> Path:
 
 
 DATA_DIR = enter()
+
+
+def pytest_configure() -> None:
+    """Set what only the tests' own process is to do otherwise; the product's do as they would."""
+    # Slow on purpose is what Django's own is: a third of a second for each password.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_report_header() -> str:

@@ -24,6 +24,10 @@ SHARES = {
     "matrix/test_volume_faults.py": (2, 16),
     "matrix/test_recovery_crashes.py": (6, 24),
     "matrix/test_recovery_faults.py": (3, 24),
+    # Each address for two or three of eight people.
+    "test_access_walk.py": (1, 3),
+    "portal/test_publish_retention.py": (1, 3),
+    "backups/test_two_weeks.py": (1, 2),
     "disaster_recovery/test_replication.py": (1, 3),
     "disaster_recovery/test_reconciliation.py": (1, 3),
     "disaster_recovery/test_recovery_settings.py": (1, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from uuid import UUID
 
 from django.db.models import QuerySet, prefetch_related_objects
@@ -13,12 +13,17 @@ from django.utils.safestring import SafeString
 from backups.models import Backup, VolumePolicy
 from backups.replica_cells import attempts_of, replication_cell
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, capped_counts, page_of
+from portal.paging import Order, Page, PreparedCounts, capped_counts, page_of
 from portal.uuids import as_uuid
 from volumes.cells import backup_row
 from volumes.lists import KINDS
 from volumes.search import matching
 
+# What a row shows of a backup, and its cells ask.
+_SHOWN = (
+    "account", "resource", "kind", "name", "description", "type", "status", "created_at",
+    "size_bytes", "is_crash_consistent", "is_pinned", "task", "error", "replication_status",
+)  # fmt: skip
 SORTS = ("created_at",)
 PAGE_LENGTH = 50
 TYPES = (Backup.Type.MANUAL, Backup.Type.SCHEDULED, Backup.Type.AFTER_SESSION)
@@ -74,14 +79,7 @@ class VolumeBackupList:
 
     def narrowed(self, show: str) -> QuerySet[Backup]:
         """The backups that match, of one facet."""
-        rows = Backup.objects.filter(account=self.account).listed()
-        rows = rows.filter(kind=self.kind) if self.kind else rows.of_volumes()
-        if self.type:
-            rows = rows.filter(type=self.type)
-        if show == UNREPLICATED:
-            rows = rows.filter(replication_status="failed")
-        elif status := FACETS[show][1]:
-            rows = rows.filter(status=status)
+        rows = _sorted_out(self.account, show, self.kind, self.type)
         if self.volume:
             rows = rows.filter(resource=self.volume)
         if self.q:
@@ -92,20 +90,30 @@ class VolumeBackupList:
     @cached_property
     def page(self) -> Page[Backup]:
         # Without a join, which would keep SQLite from reading the index in its order.
-        page = page_of(self.narrowed(self.show), self.order, self.query, PAGE_LENGTH)
-        prefetch_related_objects(page.rows, "resource")
+        rows = self.narrowed(self.show).only(*_SHOWN)
+        page = page_of(rows, self.order, self.query, PAGE_LENGTH)
         prefetch_related_objects([each for each in page.rows if each.is_moving], "task")
         return page
 
     def lines(self, base: str, volumes: str, *, may: bool) -> SafeString:
         """The page's rows as markup."""
         zone = self.account.zone
-        replications = self._replications()
+        replications, names = self._replications(), self._names()
         rows = (
-            backup_row(each, base, volumes, zone, replications.get(each.pk, ""), may=may)
+            backup_row(
+                each, names[each.resource_id], base, volumes, zone,
+                replications.get(each.pk, ""), may=may,
+            )
             for each in self.page.rows
-        )
+        )  # fmt: skip
         return SafeString("".join(rows))
+
+    def _names(self) -> dict[UUID, tuple[str, str]]:
+        """Name and user of the volumes of the page's backups."""
+        volumes = Resource.objects.filter(pk__in={each.resource_id for each in self.page.rows})
+        return {
+            pk: (name, user) for pk, name, user in volumes.values_list("pk", "name", "user_name")
+        }
 
     def _replications(self) -> dict[UUID, str]:
         """The cell of each, where the column is shown (R089)."""
@@ -121,7 +129,9 @@ class VolumeBackupList:
     @cached_property
     def counts(self) -> dict[str, str]:
         """How many each facet has; by one query."""
-        return capped_counts({name: self.narrowed(name) for name in self.words})
+        if self.volume or self.q:
+            return capped_counts({name: self.narrowed(name) for name in self.words})
+        return _facets_of(tuple(self.words), self.kind, self.type).texts(self.account.pk)
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -132,6 +142,26 @@ class VolumeBackupList:
     def total(self) -> str:
         """How many match."""
         return self.counts[self.show]
+
+
+def _sorted_out(account: Account, show: str, kind: str, type_: str) -> QuerySet[Backup]:
+    """The account's backups of volumes, of one facet, narrowed by what the filters offer."""
+    rows = Backup.objects.filter(account=account).listed()
+    rows = rows.filter(kind=kind) if kind else rows.of_volumes()
+    if type_:
+        rows = rows.filter(type=type_)
+    if show == UNREPLICATED:
+        return rows.filter(replication_status="failed")
+    status = FACETS[show][1]
+    return rows.filter(status=status) if status else rows
+
+
+@cache
+def _facets_of(names: tuple[str, ...], kind: str, type_: str) -> PreparedCounts:
+    """Counts of the facets without a search, for each choice of the filters."""
+    return PreparedCounts(
+        names, lambda pk: [_sorted_out(Account(pk=pk), name, kind, type_) for name in names]
+    )
 
 
 def policies_of(account: Account) -> list[VolumePolicy]:
@@ -146,10 +176,20 @@ def policies_of(account: Account) -> list[VolumePolicy]:
 
 def running_of(account: Account) -> tuple[list[Task], int]:
     """Bulk backups under way, and how many single ones of volumes there are beside them."""
-    active = Task.objects.on_top().active().filter(account=account)
-    parents = active.filter(kind="backup_volumes").order_by("created_at")
-    single = active.filter(kind="create_volume_backup")
-    return list(parents[:5]), single[:100].count()
+    running = _RUNNING.numbers(account.pk)
+    parents = _running(account.pk, _MANY).order_by("created_at")
+    return list(parents[:5]) if running[_MANY] else [], running[_ONE]
+
+
+def _running(account: UUID, kind: str) -> QuerySet[Task]:
+    return Task.objects.on_top().active().filter(account=account, kind=kind)
+
+
+_MANY, _ONE = "backup_volumes", "create_volume_backup"
+# A hundred stands for any more.
+_RUNNING = PreparedCounts(
+    (_MANY, _ONE), lambda account: [_running(account, _MANY), _running(account, _ONE)], 99
+)
 
 
 def backups_named(account: Account, keys: Iterable[str]) -> list[Backup]:

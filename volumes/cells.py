@@ -1,12 +1,12 @@
 """Rows of the two tables of the Volumes page, and the cells of them that change, as markup.
 
-Made in Python: a page has fifty rows, and a template takes three times as long for them.
-Everything that is not ours is escaped by `format_html`.
+Made in Python: a page has fifty rows, and a template takes three times as long for them. What
+most rows have is written out at once; whatever a person or a cloud may have typed goes through
+`escape`. The rest is left to `format_html`.
 """
 
 from __future__ import annotations
 
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.urls import reverse
@@ -17,7 +17,7 @@ from django.utils.text import Truncator
 from backups.models import Backup, Replica
 from portal.models import Resource, Task
 from portal.models.resources import NEVER
-from portal.templatetags.ui import icon, power_status, size, status, type_badge, when
+from portal.templatetags.ui import icon, power_status, size, status, type_mark, when
 
 ERROR_CHARACTERS = 120
 _BACKUP = "create_volume_backup"
@@ -36,14 +36,20 @@ _REPLICATION: dict[str, tuple[str, str, str]] = {
 _NOT_REPLICATED = SafeString('&ndash;<span class="vh">not replicated</span>')
 
 
-def last_backup(volume: Resource, task: Task | None, failure: Backup | None) -> SafeString:
+def last_backup(volume: Resource, task: Task | None, error: str) -> SafeString:
     """How the latest backup went, with its time; of one under way, how far it is (R085, R087).
 
-    One element, ``last-<id>``; while a task is on the volume the page's poll asks for it anew.
+    ``error`` is why it failed or was missed. One element, ``last-<id>``; while a task is on the
+    volume the page's poll asks for it anew.
     """
-    inner = _progress(volume, task) if task else _outcome(volume, failure)
-    live = format_html(' data-live="volume:{}"', volume.pk) if task else ""
-    return format_html('<div id="last-{}"{}>{}</div>', volume.pk, live, inner)
+    inner = _progress(volume, task) if task else _outcome(volume, error)
+    return _element(f"last-{volume.pk}", f"volume:{volume.pk}" if task else "", inner)
+
+
+def _element(name: str, live: str, inner: str) -> SafeString:
+    """A cell's content under its id. ``name`` and ``live`` are ours, ``inner`` is markup."""
+    asks = f' data-live="{live}"' if live else ""
+    return SafeString(f'<div id="{name}"{asks}>{inner}</div>')
 
 
 def _progress(volume: Resource, task: Task) -> SafeString:
@@ -61,9 +67,9 @@ def _bar(word: str, percent: int, name: str) -> SafeString:
     )  # fmt: skip
 
 
-def _outcome(volume: Resource, failure: Backup | None) -> SafeString:
+def _outcome(volume: Resource, error: str) -> SafeString:
     mark = last_word(volume, None)
-    return _trouble(volume, mark, failure) if volume.last_backup_status in TOLD else mark
+    return _trouble(volume, mark, error) if volume.last_backup_status in TOLD else mark
 
 
 # What went wrong, and says why.
@@ -81,22 +87,26 @@ def last_word(volume: Resource, task: Task | None) -> SafeString:
         case Backup.Status.READY:
             return status("ok", "okcircle", at)
         case Backup.Status.FAILED:
-            return status("bad", "xcircle", format_html("Failed: {}", at))
+            return status("bad", "xcircle", SafeString(f"Failed: {at}"))
         case Backup.Status.MISSED:
-            return status("warn", "clock", format_html("Missed: {}", at))
+            return status("warn", "clock", SafeString(f"Missed: {at}"))
         case _:
             return status("run", "spin", "In progress")
 
 
-def _trouble(volume: Resource, mark: SafeString, failure: Backup | None) -> SafeString:
+def _trouble(volume: Resource, mark: SafeString, error: str) -> SafeString:
     """The cause in short, and the way to all that is known of it (R086)."""
-    error = Truncator(failure.error if failure else "").chars(ERROR_CHARACTERS)
     url = reverse("volumes:volume_detail", args=[volume.account_id, volume.pk])
     return format_html(
         '{}<span class="sub">{} <a href="{}#last-backup">Details<span class="vh"> for {}</span></a>'
         "</span>",
-        mark, error, url, volume.name,
+        mark, _in_short(error), url, volume.name,
     )  # fmt: skip
+
+
+def _in_short(error: str) -> str:
+    # Truncator counts whole characters, which takes long; most errors need no cut.
+    return error if len(error) <= ERROR_CHARACTERS else Truncator(error).chars(ERROR_CHARACTERS)
 
 
 def state_of(volume: Resource, task: Task | None) -> SafeString:
@@ -111,7 +121,7 @@ def state_of(volume: Resource, task: Task | None) -> SafeString:
         said = format_html('Attached<span class="sub">to {}</span>', volume.attached_to)
     else:
         said = SafeString("Detached")
-    return format_html('<span id="state-{}">{}</span>', volume.pk, said)
+    return SafeString(f'<span id="state-{volume.pk}">{said}</span>')
 
 
 def replicated(volume: Resource) -> SafeString:
@@ -122,13 +132,13 @@ def replicated(volume: Resource) -> SafeString:
     if not volume.account.dr_enabled:
         return SafeString("")
     word = volume.last_replication_status
-    live = format_html(' data-live="volume:{}"', volume.pk) if is_replicating(volume) else ""
     shown = _REPLICATION.get(word)
     inner = status(*shown) if shown else _NOT_REPLICATED
     if word != Replica.Status.DONE and volume.last_replica_at != NEVER:
         at = when(volume.last_replica_at, volume.account.zone)
         inner = format_html('{}<span class="sub">Replica of {}</span>', inner, at)
-    return format_html('<div id="replicated-{}"{}>{}</div>', volume.pk, live, inner)
+    live = f"volume:{volume.pk}" if is_replicating(volume) else ""
+    return _element(f"replicated-{volume.pk}", live, inner)
 
 
 def is_replicating(volume: Resource) -> bool:
@@ -137,9 +147,8 @@ def is_replicating(volume: Resource) -> bool:
 
 def backup_status(backup: Backup) -> SafeString:
     """How a backup stands, as ``backup-<id>``; the page's poll asks anew while that changes."""
-    live = format_html(' data-live="volume_backup:{}"', backup.pk) if backup.is_moving else ""
-    inner = _standing(backup)
-    return format_html('<div class="told" id="backup-{}"{}>{}</div>', backup.pk, live, inner)
+    live = f' data-live="volume_backup:{backup.pk}"' if backup.is_moving else ""
+    return SafeString(f'<div class="told" id="backup-{backup.pk}"{live}>{_standing(backup)}</div>')
 
 
 def _standing(backup: Backup) -> SafeString:
@@ -163,7 +172,7 @@ def _standing(backup: Backup) -> SafeString:
 
 def _why(backup: Backup, mark: SafeString) -> SafeString:
     """What happened, and the way to the task, where there was one (R086, R088)."""
-    error = Truncator(backup.error).chars(ERROR_CHARACTERS)
+    error = _in_short(backup.error)
     if backup.task_id is None:
         return format_html('{}<span class="sub">{}</span>', mark, error)
     url = reverse("reporting:task_detail", args=[backup.account_id, backup.task_id])
@@ -173,9 +182,11 @@ def _why(backup: Backup, mark: SafeString) -> SafeString:
     )  # fmt: skip
 
 
-# Rows. Roles by name: the cards of narrow screens lose them otherwise. Fifty of them, with ten
-# cells each, are written out at once: whatever a person typed goes through `escape`.
+# Rows. Roles by name: the cards of narrow screens lose them otherwise.
 
+# Looked up here: Django's get_FOO_display makes the whole list of choices anew for each row.
+_KIND_WORDS = {kind.value: str(kind.label) for kind in Resource.Kind}
+_TYPE_WORDS = {each.value: str(each.label) for each in Backup.Type}
 _IN_USE = "Made while the volume was in use: it is as after a power cut."
 
 
@@ -188,7 +199,7 @@ def volume_row(
     """
     if replication:
         replication = f'<td role="cell" data-label="Replication Status">{replication}</td>'
-    pk, name = volume.pk, escape(volume.name)
+    pk, name = str(volume.pk), escape(volume.name)
     url = f"{base}{pk}/"
     tick = (
         f'<td role="cell" class="sel"><input type="checkbox" name="volume" value="{pk}" '
@@ -200,7 +211,7 @@ def volume_row(
         f'focus once" data-hx-target="#card-{pk}">{name}</a>'
         f'<div class="card" id="card-{pk}" popover="manual"></div></td>'
         f'<td role="cell" data-label="User">{escape(volume.user_name)}</td>'
-        f'<td role="cell" data-label="Type" class="nowrap">{volume.get_kind_display()}</td>'
+        f'<td role="cell" data-label="Type" class="nowrap">{_KIND_WORDS[volume.kind]}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(volume.size_bytes)}</td>'
         f'<td role="cell" data-label="State" data-p="2">{state}</td>'
         f'<td role="cell" data-label="Last backup">{last}</td>{replication}'
@@ -209,29 +220,39 @@ def volume_row(
 
 
 def backup_row(
-    backup: Backup, base: str, volumes: str, zone: ZoneInfo, replication: str, *, may: bool
+    backup: Backup,
+    volume: tuple[str, str],
+    base: str,
+    volumes: str,
+    zone: ZoneInfo,
+    replication: str,
+    *,
+    may: bool,
 ) -> str:
     """One line of the Backups tab; ``base`` and ``volumes`` are the addresses of the tabs.
 
-    ``replication`` is the cell of its replication, "" while disaster recovery is off (R089).
+    ``volume`` is the name and the user of what was backed up. ``replication`` is the cell of
+    its replication, "" while disaster recovery is off (R089).
     """
-    volume = backup.resource
-    view, name, of = f"{volumes}{volume.pk}/", escape(backup.name), escape(volume.name)
-    menu = _menu(backup.pk, f"{name} of {of}", f"{base}{backup.pk}/", view) if may else ""
+    view, name = f"{volumes}{backup.resource_id}/", escape(backup.name)
+    of, user = map(escape, volume)
+    pk = str(backup.pk)
+    menu = _menu(pk, f"{name} of {of}", f"{base}{pk}/", view) if may else ""
+    type_ = type_mark(backup.type, _TYPE_WORDS[backup.type])
     return (
         f'<tr role="row"><td role="cell" class="lead">{name}{_notes(backup)}</td>'
         f'<td role="cell" data-label="Volume" class="name"><a href="{view}">{of}</a>'
-        f'<span class="sub">{volume.get_kind_display()}</span></td>'
-        f'<td role="cell" data-label="User" data-p="2">{escape(volume.user_name)}</td>'
+        f'<span class="sub">{_KIND_WORDS[backup.kind]}</span></td>'
+        f'<td role="cell" data-label="User" data-p="2">{user}</td>'
         f'<td role="cell" data-label="Created" class="nowrap">{when(backup.created_at, zone)}</td>'
-        f'<td role="cell" data-label="Type">{type_badge(backup)}</td>'
+        f'<td role="cell" data-label="Type">{type_}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(backup.size_bytes)}</td>'
         f'<td role="cell" data-label="Status">{backup_status(backup)}</td>{replication}'
         f'<td role="cell" class="act">{menu}</td></tr>'
     )
 
 
-def _menu(pk: UUID, name: str, url: str, view: str) -> str:
+def _menu(pk: str, name: str, url: str, view: str) -> str:
     """Loaded when it is opened first; without script it has the way to the volume."""
     return (
         f'<button type="button" class="btn-icon" popovertarget="menu-{pk}" '

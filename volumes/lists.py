@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from backups.models import Backup
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, capped_counts, page_of
+from portal.paging import (
+    Order,
+    Page,
+    PreparedCount,
+    PreparedCounts,
+    as_count,
+    capped_counts,
+    page_of,
+)
 from portal.uuids import as_uuid
 from volumes.cells import (
     TOLD,
@@ -25,6 +34,14 @@ from volumes.cells import (
 )
 from volumes.selection import STATUSES, Selection
 
+# What a row shows of a volume, and its cells ask; and what the list may be ordered by.
+_SHOWN = (
+    "account", "kind", "name", "user_name", "sort_name", "size_bytes", "power_state", "is_missing",
+    "attached_to", "last_backup_id", "last_backup_status", "last_backup_at",
+    "last_replication_status", "last_replica_at",
+)  # fmt: skip
+# What a row says of the task on its volume. The rest may be long, and is JSON in part.
+_OF_TASK = ("resource", "kind", "state", "percent", "is_maintenance")
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
 PAGE_LENGTH = 50
 KINDS = tuple(Resource.Kind(kind) for kind in Resource.VOLUME_KINDS)
@@ -38,11 +55,12 @@ class Row:
 
     volume: Resource
     task: Task | None
-    failure: Backup | None
+    # Why the latest backup failed or was missed.
+    error: str
 
     @property
     def last(self) -> SafeString:
-        return last_backup(self.volume, self.task, self.failure)
+        return last_backup(self.volume, self.task, self.error)
 
     @property
     def last_word(self) -> SafeString:
@@ -64,19 +82,38 @@ class Row:
 
 
 def rows_of(volumes: Iterable[Resource]) -> list[Row]:
-    """Volumes with the tasks on them and their failures, in two queries whatever their number."""
+    """Volumes of an account with the tasks on them and their errors.
+
+    In three queries whatever their number; in two while nothing is under way in the account.
+    """
     found = list(volumes)
-    active = Task.objects.active().filter(resource__in=found, is_exclusive=True)
-    tasks = {task.resource_id: task for task in active}
-    failed = [each.last_backup_id for each in found if each.last_backup_status in TOLD]
-    failures = Backup.objects.select_related("task").in_bulk(failed) if failed else {}
-    return [
-        Row(each, tasks.get(each.pk), failures.get(_known(each.last_backup_id))) for each in found
+    tasks, errors = _tasks_on(found), _errors_of(found)
+    return [Row(each, tasks.get(each.pk), errors.get(each.last_backup_id, "")) for each in found]
+
+
+def _tasks_on(volumes: Sequence[Resource]) -> dict[UUID | None, Task]:
+    """The task under way on each that has one."""
+    if not volumes or not _ACTIVE.number(volumes[0].account_id):
+        return {}
+    active = Task.objects.active().filter(
+        resource__in=[each.pk for each in volumes], is_exclusive=True
+    )
+    return {task.resource_id: task for task in active.only(*_OF_TASK)}
+
+
+# Whether there is any: fifty ids take longer to put together than all the rest of a look.
+_ACTIVE = PreparedCount(lambda account: Task.objects.filter(account=account).active(), cap=0)
+
+
+def _errors_of(volumes: Iterable[Resource]) -> dict[UUID | None, str]:
+    """Why the latest backup of each went wrong, by its id."""
+    failed = [
+        each.last_backup_id
+        for each in volumes
+        if each.last_backup_id and each.last_backup_status in TOLD
     ]
-
-
-def _known(pk: UUID | None) -> UUID:
-    return pk or UUID(int=0)
+    told = Backup.objects.filter(pk__in=failed).values_list("pk", "error")
+    return dict(told) if failed else {}
 
 
 class VolumeList:
@@ -110,10 +147,8 @@ class VolumeList:
     @cached_property
     def page(self) -> Page[Resource]:
         # Without a join, which would keep SQLite from reading the index in its order.
-        page = page_of(self.selection.rows(self.account), self.order, self.query, PAGE_LENGTH)
-        for volume in page.rows:
-            volume.account = self.account
-        return page
+        rows = self.selection.rows(self.account).only(*_SHOWN)
+        return page_of(rows, self.order, self.query, PAGE_LENGTH)
 
     @cached_property
     def rows(self) -> Sequence[Row]:
@@ -130,10 +165,22 @@ class VolumeList:
     @cached_property
     def counts(self) -> dict[str, str]:
         """How many each facet has, within the search and the type chosen; by one query."""
-        # All kinds by name: then the index that counts begins with what is the same.
-        within = replace(self.selection, kinds=self.selection.kinds or Resource.VOLUME_KINDS)
-        sets = {name: replace(within, status=name).rows(self.account) for name in FACETS}
-        return capped_counts(sets)
+        chosen = self.selection
+        if chosen.q:
+            return capped_counts({name: _facet(name, chosen, self.account) for name in FACETS})
+        # All are those of each kind, which the page's head counts anyway.
+        total = sum(self._of_each_kind[kind] for kind in chosen.kinds or Resource.VOLUME_KINDS)
+        numbers = {"": total} | _facets_of(chosen.kinds).numbers(self.account.pk)
+        return {name: as_count(number) for name, number in numbers.items()}
+
+    @cached_property
+    def _of_each_kind(self) -> dict[str, int]:
+        return _OF_EACH_KIND.numbers(self.account.pk)
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """As `heads_of`, in the same query as the count of all."""
+        return _heads(self._of_each_kind)
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -146,12 +193,36 @@ class VolumeList:
         return self.counts[self.selection.status]
 
 
+def _facet(name: str, chosen: Selection, account: Account) -> QuerySet[Resource]:
+    """The volumes of a facet, within the search and the types chosen."""
+    # All kinds by name: then the index that counts begins with what is the same.
+    kinds = chosen.kinds or Resource.VOLUME_KINDS
+    return replace(chosen, kinds=kinds, status=name).rows(account)
+
+
+@cache
+def _facets_of(kinds: tuple[str, ...]) -> PreparedCounts:
+    """Counts of the facets but All, without a search; ``kinds`` is one, or empty for all."""
+    chosen, names = Selection(kinds=kinds), tuple(STATUSES)
+    return PreparedCounts(
+        names, lambda pk: [_facet(name, chosen, Account(pk=pk)) for name in names]
+    )
+
+
+_OF_EACH_KIND = PreparedCounts(
+    tuple(kind.value for kind in KINDS),
+    lambda pk: [Account(pk=pk).resources.volumes().filter(kind=kind) for kind in KINDS],
+)
+
+
 def heads_of(account: Account) -> list[tuple[str, str]]:
     """How many volumes of each kind there are, and the plural of its name; by one query."""
-    sets = {str(kind.value): account.resources.volumes().filter(kind=kind) for kind in KINDS}
-    counts = capped_counts(sets)
+    return _heads(_OF_EACH_KIND.numbers(account.pk))
+
+
+def _heads(numbers: Mapping[str, int]) -> list[tuple[str, str]]:
     return [
-        (counts[kind.value], f"{kind.label}{'' if counts[kind.value] == '1' else 's'}")
+        (as_count(numbers[kind.value]), f"{kind.label}{'' if numbers[kind.value] == 1 else 's'}")
         for kind in KINDS
     ]
 

@@ -52,7 +52,7 @@ def _settle(pk: UUID, now: datetime) -> None:
         mark_missed(turn, turn.missed, volumes)
     if turn.run:
         _start(policy, turn, turn.run, now)
-    VolumePolicy.objects.filter(pk=pk).update(next_run_at=turn.next_run_at)
+    VolumePolicy.objects.filter(pk=pk).update(**turn.moves)
 
 
 def _start(policy: VolumePolicy, turn: Turn, run: datetime, now: datetime) -> None:

@@ -20,6 +20,8 @@ from portal.refusals import Refused
 from volumes.selection import Selection
 
 KIND = "backup_volumes"
+# Why a volume may be left out, as a task of many remembers it with how many.
+LEFT_OUT = ("busy", "missing", "full", "in_use", "bare", "not_now")
 
 
 @transaction.atomic
@@ -160,9 +162,8 @@ def _tally(parent: Task, by: Mapping[str, int]) -> Tally:
 
 
 def skipped_of(parent: Task) -> int:
-    """How many were left out: busy, missing at the cloud, or at their number."""
-    memory = parent.memory
-    return sum(memory.get(reason, 0) for reason in ("busy", "missing", "full", "in_use"))
+    """How many were left out, for whatever reason."""
+    return sum(parent.memory.get(reason, 0) for reason in LEFT_OUT)
 
 
 def time_left(parent: Task, tally: Tally) -> timedelta | None:

@@ -14,7 +14,7 @@ from backups.models import Backup
 from backups.services import restore_hindrance
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Resource
-from volumes.lists import VolumeList, heads_of, rows_of
+from volumes.lists import VolumeList, rows_of
 
 RECENT = 5
 
@@ -35,7 +35,7 @@ def volume_list(request: Request) -> HttpResponse:
     context["may_set"] = Permission.EDIT_SETTINGS in request.permissions
     if wants_fragment(request):
         return render(request, "volumes/_volumes.html", context)
-    context["heads"] = heads_of(request.account)
+    context["heads"] = listed.heads
     return render(request, "volumes/volume_list.html", context)
 
 

@@ -14,8 +14,8 @@ from portal import engine
 from portal.bulk import among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
-from portal.models import Account, Notification, Resource, Task
-from portal.notify import tell
+from portal.models import Account, Resource, Task
+from portal.notify import Kind, Level, tell
 from volumes import fan_out, services
 from volumes.selection import Selection
 
@@ -105,7 +105,8 @@ def _mark_missed(task: Task, due: datetime) -> None:
     note_latest(missed)
 
 
-def _look_at_children(task: Task, learned: Learned) -> Learned | Again:
+def look_at_children(task: Task, learned: Learned) -> Learned | Again:
+    """`Step.save` of a task that waits for those it started; remembers how many ended how."""
     tally = services.tally_of(task)
     if tally.waiting or tally.running:
         message = f"{tally.ended} of {tally.total} ended"
@@ -113,11 +114,11 @@ def _look_at_children(task: Task, learned: Learned) -> Learned | Again:
     return {"done": tally.done, "failed": tally.failed, "canceled": tally.canceled}
 
 
-def _stop_children(task: Task, learned: Learned) -> Learned | Again:
+def stop_children(task: Task, learned: Learned) -> Learned | Again:
     """Ask all that are under way to stop, and wait for their clean-up."""
     engine.stop_all(task.children.all(), clock.now())
     if task.children.filter(state__in=Task.ACTIVE).exists():
-        return Again({}, LOOK_SECONDS, message="Waiting for the backups to clean up")
+        return Again({}, LOOK_SECONDS, message="Waiting for them to clean up")
     return {}
 
 
@@ -128,10 +129,10 @@ class BackupVolumes(Workflow):
     kind = services.KIND
     steps: ClassVar[tuple[Step, ...]] = (
         Step("start", "Start the backups", _nothing, save=_start_portion),
-        Step("await", "Wait for the backups", _nothing, save=_look_at_children, weight=20),
+        Step("await", "Wait for the backups", _nothing, save=look_at_children, weight=20),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step("stop", "Stop the backups under way", _nothing, save=_stop_children),
+        Step("stop", "Stop the backups under way", _nothing, save=stop_children),
     )
     # Ten thousand volumes wait for places at their cloud; each has a deadline of its own.
     deadline = timedelta(days=7)
@@ -144,16 +145,17 @@ class BackupVolumes(Workflow):
         title = f"{task}: {done:,} done"
         title += f", {failed:,} failed" if failed else ""
         title += f", {skipped:,} skipped" if skipped else ""
-        level = Notification.Level.INFO if is_well else Notification.Level.WARNING
+        level = Level.INFO if is_well else Level.WARNING
         if failed and not done:
-            level = Notification.Level.ERROR
-        tell(_account(task), level, title, _what_to_do(task), task=task)
+            level = Level.ERROR
+        tell(_account(task), level, title, _what_to_do(task), kind=Kind.BACKUP, task=task)
 
     def failed(self, task: Task) -> None:
-        level, what = Notification.Level.ERROR, "failed"
+        level, what = Level.ERROR, "failed"
         if task.state == Task.State.CANCELED:
-            level, what = Notification.Level.INFO, "cancelled"
-        tell(_account(task), level, f"{task} {what}", f"{task.error} {task.advice}", task=task)
+            level, what = Level.INFO, "cancelled"
+        body = f"{task.error} {task.advice}"
+        tell(_account(task), level, f"{task} {what}", body, kind=Kind.BACKUP, task=task)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:
         return services.retry_failed(actor, task)

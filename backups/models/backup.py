@@ -136,6 +136,11 @@ class Backup(models.Model):
 
     class Meta:
         constraints = (
+            # Those of a replica (R090), or "" without one.
+            models.CheckConstraint(
+                condition=Q(replication_status__in=("", "in_progress", "done", "failed")),
+                name="replication_status_is_one_of_three",
+            ),
             models.UniqueConstraint(
                 fields=["resource", "due_at"],
                 condition=Q(due_at__isnull=False),
@@ -162,6 +167,12 @@ class Backup(models.Model):
             models.Index(
                 fields=["account", "replication_status", "-created_at", "-id"],
                 name="backup_of_replication",
+            ),
+            # How many each volume of a kind holds, counted without a look at a row: a change of
+            # settings says what it would remove of a million.
+            models.Index(
+                fields=["account", "kind", "type", "resource", "status", "is_pinned", "original"],
+                name="backup_held",
             ),
         )
 

@@ -31,6 +31,8 @@ class Settings(models.Model):
     interval_days = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
     starts_on = models.DateField(null=True, blank=True)
     next_run_at = models.DateTimeField(null=True, blank=True)
+    # The run that was settled last: started, or marked as missed.
+    last_run_at = models.DateTimeField(null=True, blank=True, editable=False)
     keep_scheduled = models.PositiveSmallIntegerField(
         "number of scheduled backups retained", default=7, validators=_KEPT
     )

@@ -71,6 +71,10 @@ class Replica(models.Model):
 
     class Meta:
         constraints = (
+            models.CheckConstraint(
+                condition=Q(status__in=("in_progress", "done", "failed")),
+                name="replica_status_is_one_of_three",
+            ),
             models.UniqueConstraint(
                 fields=["backup"],
                 condition=Q(status="in_progress"),

@@ -30,6 +30,6 @@ class AuditEntryAdmin(ReadOnly):
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnly):
-    list_display = ("created_at", "level", "title", "account")
+    list_display = ("created_at", "level", "kind", "title", "account")
     list_select_related = ("account",)
-    list_filter = ("level",)
+    list_filter = ("level", "kind")

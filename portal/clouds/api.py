@@ -170,11 +170,24 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Storage:
+    """How full a site is, whoever filled it."""
+
+    used_bytes: int
+    capacity_bytes: int
+
+
+@dataclass(frozen=True)
 class Inventory:
-    """Everything of one site that could be protected. Copies made by us are left out."""
+    """Everything of one site that could be protected. Copies made by us are left out.
+
+    ``storage`` is None where the cloud tells none: a cluster that has just started, or a public
+    cloud, which has quotas and no end.
+    """
 
     servers: tuple[Server, ...]
     volumes: tuple[Volume, ...]
+    storage: Storage | None = None
 
 
 @dataclass(frozen=True)
@@ -319,6 +332,9 @@ class SiteFacts:
     regions: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
+    # Whether the credentials may look and change nothing; where rights are finer, `Identity`
+    # warns of those that are missing.
+    is_read_only: bool = False
 
 
 class TransferCloud(Protocol):

@@ -18,6 +18,12 @@ from portal.clouds.api import CloudRefused
 
 # Given the number of a peer, says what is wrong with it ("this machine (loopback)"), or "".
 Objection = Callable[[str], str]
+# Is shown each new connection that passed.
+Watch = Callable[[socket.socket], None]
+
+
+def nobody(reached: socket.socket) -> None:
+    """Watch nothing."""
 
 
 class WrongPlace(CloudRefused):
@@ -38,26 +44,28 @@ def judge(host: str, reached: socket.socket, objection: Objection) -> None:
 class GuardedAdapter(HTTPAdapter):
     """Mount it on a session, and no connection of that session passes the objection."""
 
-    def __init__(self, objection: Objection, **options: Any) -> None:
-        self._objection = objection
+    def __init__(self, objection: Objection, watch: Watch = nobody, **options: Any) -> None:
+        self._objection, self._watch = objection, watch
         super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._objection)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._objection, self._watch)
 
 
-def _pools(objection: Objection) -> dict[str, Any]:
+def _pools(objection: Objection, watch: Watch) -> dict[str, Any]:
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             reached = super()._new_conn()
             judge(self.host, reached, objection)
+            watch(reached)
             return reached
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
             reached = super()._new_conn()
             judge(self.host, reached, objection)
+            watch(reached)
             return reached
 
     class PlainPool(HTTPConnectionPool):

@@ -15,6 +15,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -54,14 +55,25 @@ class LeaseLost(Exception):
 
 
 class Runner:
-    """One loop. ``clock`` and ``threads`` are passed in by tests and benches."""
+    """One loop. ``clock`` and ``threads`` are passed in by tests and benches.
 
-    def __init__(self, *, clock: Clock | None = None, threads: int | None = None) -> None:
+    ``connections`` outlive it and are not closed: drivers remember for how long they have
+    waited for what shows nowhere, and that may take longer than one runner lives.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        threads: int | None = None,
+        connections: Connections | None = None,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.owner = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.threads = threads or settings.ENGINE_THREADS
         self.lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
-        self.connections = Connections(self.clock)
+        self.connections = connections or Connections(self.clock)
+        self._closes = connections is None
         self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
         self.in_flight = 0
         self._last_beat: datetime | None = None
@@ -78,7 +90,8 @@ class Runner:
                 while self.in_flight:
                     self._settle(self._collect())
             finally:
-                self.connections.close()
+                if self._closes:
+                    self.connections.close()
         return claims.is_work_left()
 
     def _turn(self, until: datetime) -> bool:
@@ -193,7 +206,7 @@ class Runner:
 
     def _renew(self) -> None:
         now = self.clock.now()
-        if self.in_flight and now - self._last_renewal > self.lease / 4:
+        if now - self._last_renewal > self.lease / 4:
             claims.renew(self.owner, now + self.lease)
             self._last_renewal = now
 
@@ -211,6 +224,8 @@ class Runner:
                 plain.append(outcome.task)
             else:
                 going += self._apply_alone(outcome.task, outcome.event, now)
+                # Hundreds may end at once, and nobody may take the rest meanwhile.
+                self._renew()
         going = [task for each in going for task in self._apply_portions(each, now)]
         with transaction.atomic():
             lost = claims.checkpoint(plain, self.owner)
@@ -221,16 +236,19 @@ class Runner:
     def _apply_alone(self, task: Task, event: Event | None, now: datetime) -> list[Task]:
         """Apply an event whose hooks write: all in one transaction, or nothing of it."""
         before = copy.deepcopy({name: getattr(task, name) for name in claims.CHECKPOINT})
-        try:
-            self._apply(task, event, now)
-        except LeaseLost:
-            return []
-        except Exception as error:
-            log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
-            for name, value in before.items():
-                setattr(task, name, value)
-            self._apply(task, error, now)
-        return [task] if task.lease_owner else []
+        # A hook may be what finds that another runner has been there: what it wrote is in the way.
+        with suppress(LeaseLost):
+            try:
+                self._apply(task, event, now)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
+                for name, value in before.items():
+                    setattr(task, name, value)
+                self._apply(task, error, now)
+            return [task] if task.lease_owner else []
+        return []
 
     def _apply_portions(self, task: Task, begun_at: datetime) -> list[Task]:
         """Go on at once with a step that asks no cloud, for a while; each portion is committed."""

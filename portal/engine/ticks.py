@@ -16,8 +16,14 @@ def every_minute(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
+def every_minute_first(function: Callable[[], None]) -> Callable[[], None]:
+    """The same, before all others: for what looks at how the last minute was left."""
+    _ticks.insert(0, function)
+    return function
+
+
 def run_ticks() -> None:
-    """Call them all, in order of registration; one that fails does not keep the others."""
+    """Call them all in order; one that fails does not keep the others."""
     for function in _ticks:
         try:
             function()

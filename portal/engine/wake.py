@@ -6,6 +6,8 @@ then ends. Each wake sent inside a transaction becomes visible with its commit.
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -13,6 +15,8 @@ from django_q.tasks import async_task
 
 if TYPE_CHECKING:
     from django_q.models import Schedule
+
+    from portal.engine.connections import Connections
 
 # Well below Q_CLUSTER["timeout"], so that the queue never kills a runner at work.
 RUN_SECONDS = 45
@@ -29,8 +33,17 @@ def run() -> None:
     """Entry point in a worker: run what is due; ask for another turn if some is left."""
     from portal.engine.runner import Runner  # the web process never runs it
 
-    if Runner().run(seconds=RUN_SECONDS):
+    if Runner(connections=kept_connections(os.getpid())).run(seconds=RUN_SECONDS):
         wake_worker()
+
+
+@cache
+def kept_connections(pid: int) -> Connections:
+    """The drivers of this process, one turn after the other; not those of one it was forked of."""
+    from portal.engine.clock import SystemClock
+    from portal.engine.connections import Connections
+
+    return Connections(SystemClock())
 
 
 def tick() -> None:

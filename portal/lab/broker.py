@@ -29,6 +29,8 @@ _ASSIGNED = re.compile(r"^frame: kind=(\S+)(?: user=(\S+))?$")
 VOLUMES = ("enterprise-profile", "personal-drive")
 CLOSINGS = ("logged_out", "logged_out", "closed_by_user", "inactivity", "maximum_length")
 SYSTEMS = ("Windows 11", "macOS 15", "ChromeOS 131")
+# Seconds of the intervals in which pools are told of.
+INTERVAL = 900
 # What somebody at work does at a look: mostly, work.
 AT_WORK = ("work", "work", "work", "disconnect", "close")
 
@@ -43,10 +45,14 @@ class Volume:
 
 @dataclass
 class Person:
-    """Somebody with a desktop of their own, or volumes, or both."""
+    """Somebody with a desktop of their own, or volumes, or both.
+
+    ``machine`` is an id and a name; ``pool`` a name and a type, where the machine is one of it.
+    """
 
     name: str
     machine: tuple[str, str] = ("", "")
+    pool: tuple[str, str] = ("", "")
     volumes: list[Volume] = field(default_factory=list)
 
 
@@ -63,7 +69,7 @@ class Cloud:
         """Everybody something is assigned to; who has no desktop works on one of the pool."""
         state = self._call("GET", "/")
         found: dict[str, Person] = {}
-        pool = [vm for vm in state["vms"] if "-prod-" in vm["name"]]
+        pool = _production(state)
         for kind, user, thing in self._assigned(state):
             person = found.setdefault(user, Person(user))
             if kind == "persistent-desktop":
@@ -74,7 +80,26 @@ class Cloud:
             if not person.machine[0] and pool:
                 vm = pool[number % len(pool)]
                 person.machine = (vm.get("uuid") or vm["id"], vm["name"])
+                person.pool = _pool_of(vm)
         return [each for each in found.values() if each.machine[0]]
+
+    def pools(self) -> list[Json]:
+        """How the pools of production machines stand, as the portal is told."""
+        machines: dict[tuple[str, str], list[Json]] = {}
+        for vm in _production(self._call("GET", "/")):
+            machines.setdefault(_pool_of(vm), []).append(vm)
+        return [
+            {
+                "pool": name,
+                "instance_type": type_,
+                "min_servers": 1,
+                "buffer_servers": 1,
+                "max_servers": len(vms),
+                "running": sum(map(_is_running, vms)),
+                "stopped": len(vms) - sum(map(_is_running, vms)),
+            }
+            for (name, type_), vms in machines.items()
+        ]
 
     def _assigned(self, state: Json) -> Iterator[tuple[str, str, Json]]:
         if self._is_azure:
@@ -105,6 +130,20 @@ class Cloud:
         return found
 
 
+def _production(state: Json) -> list[Json]:
+    return [vm for vm in state["vms"] if "-prod-" in vm["name"]]
+
+
+def _pool_of(vm: Json) -> tuple[str, str]:
+    """A machine's name without its number, and its size as the portal shows it."""
+    size = vm.get("size") or f"AHV {vm['vcpus']} vCPU · {vm['memory_mb'] / 1024:g} GB"
+    return vm["name"].rpartition("-")[0], size
+
+
+def _is_running(vm: Json) -> bool:
+    return (vm.get("power") or vm.get("power_state")) in ("on", "running")
+
+
 @dataclass
 class Desk:
     """An account of the portal, and the cloud its users work at."""
@@ -125,9 +164,11 @@ class Broker:
         self._http.headers["Authorization"] = f"Bearer {token}"
         known = json.loads(state.read_text()) if state.exists() else {}
         self.sessions: dict[str, Json] = known
+        self._told_of = 0
 
     def step(self, now: datetime) -> str:
-        """Let one of them do something; say what."""
+        """Let one of them do something; say what. Tell of the pools once in each interval."""
+        self._tell_of_pools(now)
         desk = self._rng.choice(self._desks)
         people = desk.cloud.people()
         if not people:
@@ -142,6 +183,16 @@ class Broker:
             done = self._act(desk, person, self._rng.choice(AT_WORK), now)
         self._state.write_text(json.dumps(self.sessions))
         return f"{person.name} {done}."
+
+    def _tell_of_pools(self, now: datetime) -> None:
+        interval = int(now.timestamp()) // INTERVAL
+        if interval == self._told_of:
+            return
+        for desk in self._desks:
+            if pools := desk.cloud.pools():
+                told = {"account": desk.account, "at": now.isoformat(), "pools": pools}
+                self._post("/api/v1/sessions/capacity", told)
+        self._told_of = interval
 
     def _come(self, desk: Desk, person: Person, now: datetime) -> str:
         """Nothing is attached before the portal says that it is free (R166)."""
@@ -175,6 +226,7 @@ class Broker:
     ) -> str:
         session = self.sessions[person.name]
         id_, name = person.machine
+        pool, instance_type = person.pool
         event = {
             "event_id": str(uuid.UUID(int=self._rng.getrandbits(128))),
             "type": type_,
@@ -183,6 +235,8 @@ class Broker:
             "occurred_at": now.isoformat(),
             "user": {"name": person.name, "email": person.name},
             "machine": {"id": id_, "name": name},
+            "pool": pool,
+            "instance_type": instance_type,
             "client": {
                 "ip": f"192.0.2.{self._rng.randrange(1, 255)}",
                 "os": self._rng.choice(SYSTEMS),

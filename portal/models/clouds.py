@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from portal.clouds.api import Connection
+from portal.clouds.kinds import KINDS
 from portal.models.tenancy import (
     Customer,
     Infrastructure,
@@ -76,7 +77,9 @@ class CloudAccount(models.Model):
     )
     name = models.CharField(max_length=100)
     kind = models.CharField(
-        max_length=10, choices=Infrastructure.choices, default=Infrastructure.AHV
+        max_length=10,
+        choices=[(kind, Infrastructure(kind).label) for kind in KINDS],
+        default=Infrastructure.AHV,
     )
     endpoint = models.URLField(help_text="https address of Prism Element, port included.")
     secrets = SecretField(default=dict)
@@ -98,6 +101,9 @@ class CloudAccount(models.Model):
     last_answer_at = models.DateTimeField(null=True, editable=False)
     identity = models.CharField(max_length=200, blank=True, editable=False)
     version = models.CharField(max_length=100, blank=True, editable=False)
+    # How full its storage is, whoever filled it; None where the cloud tells none (Azure).
+    storage_used_bytes = models.PositiveBigIntegerField(null=True, editable=False)
+    storage_capacity_bytes = models.PositiveBigIntegerField(null=True, editable=False)
     synced_at = models.DateTimeField(null=True, editable=False)
     # Nothing is asked of this cloud before then (Retry-After).
     busy_until = models.DateTimeField(null=True, editable=False)

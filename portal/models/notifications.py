@@ -33,9 +33,22 @@ class Notification(models.Model):
         WARNING = "warning", "Warning"
         ERROR = "error", "Error"
 
+    class Kind(models.TextChoices):
+        """What it is about, as lists and alert rules choose by it; "" of those told before."""
+
+        BACKUP = "backup", "Backups"
+        RESTORE = "restore", "Restores"
+        REPLICATION = "replication", "Replication"
+        RECOVERY = "recovery", "Disaster recovery"
+        SCHEDULE = "schedule", "Schedules"
+        SESSION = "session", "Sessions"
+        INVENTORY = "inventory", "Inventory"
+        ALERT = "alert", "Alerts"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, models.CASCADE, related_name="notifications")
     level = models.CharField(max_length=8, choices=Level.choices)
+    kind = models.CharField(max_length=20, choices=Kind.choices, blank=True, default="")
     title = models.CharField(max_length=200)
     body = models.TextField(blank=True)
     task = models.ForeignKey(Task, models.SET_NULL, null=True, related_name="notifications")

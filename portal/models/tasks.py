@@ -61,6 +61,10 @@ class Task(models.Model):
         PERSON = "person", "Person"
         SCHEDULE = "schedule", "Schedule"
         SYSTEM = "system", "Standby"
+        API = "api", "API key"
+
+    # Somebody asked, and wants to know how it went.
+    ASKED_FOR = (Origin.PERSON, Origin.API)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=64)

@@ -14,12 +14,16 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from portal.clouds.kinds import KINDS
+
 
 class Infrastructure(models.TextChoices):
-    """Where an account's machines live."""
+    """Where an account's machines live. Backups are made where a driver exists (R094)."""
 
     AHV = "ahv", "Nutanix AHV"
     AZURE = "azure", "Microsoft Azure"
+    AWS = "aws", "Amazon Web Services"
+    GCP = "gcp", "Google Cloud"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -204,6 +208,11 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether a driver exists for its infrastructure: none does for AWS and GCP (R094)."""
+        return self.infrastructure in KINDS
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

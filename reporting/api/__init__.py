@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from reporting.api.site import api, marked
+from reporting.api.frame import framed
+from reporting.api.site import api
 
-__all__ = ["api", "marked"]
+__all__ = ["api", "framed"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ninja import Schema
-from ninja.errors import HttpError
 
-from portal.access import Permission
-from reporting.models import ApiKey
+from portal.problems import problem_of
+
+__all__ = ["PROBLEMS", "STARTING", "FieldProblem", "Problem", "problem_of"]
 
 
 class FieldProblem(Schema):
@@ -24,11 +24,6 @@ class Problem(Schema):
     fields: list[FieldProblem] = []
 
 
-def problem_of(status: int, message: str, **more: Any) -> dict[str, Any]:
-    return {"status": status, "message": message, "fields": [], **more}
-
-
-def require(key: ApiKey, permission: Permission) -> None:
-    """Raise 403 unless the key's role has the right."""
-    if permission not in key.permissions:
-        raise HttpError(403, f"The key's role, {key.get_role_display()}, has no right to this.")
+# What may come instead of an answer: to whatever is read, and to what starts something.
+PROBLEMS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 405, 422, 429, 500), Problem)
+STARTING: dict[int, Any] = PROBLEMS | {409: Problem, 413: Problem}

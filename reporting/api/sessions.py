@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
-from ninja.errors import HttpError
-from pydantic import AwareDatetime, ConfigDict, StringConstraints, model_validator
+from pydantic import ConfigDict, model_validator
 
 from portal.access import Permission
 from reporting import sessions, waits
-from reporting.api.problems import Problem, require
-from reporting.models import ApiKey, Session
+from reporting.api.keys import account_of, require
+from reporting.api.problems import STARTING
+from reporting.api.values import Instant, Line, Strict
+from reporting.models import Session
 
 router = Router(tags=["sessions"])
 MOST_EVENTS = 500
-PROBLEMS = {401: Problem, 403: Problem, 413: Problem, 422: Problem, 429: Problem}
-
-
-# Text of one line: what cannot be stored or shown is refused.
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-class Strict(Schema):
-    model_config = ConfigDict(extra="forbid")
 
 
 class UserFacts(Strict):
@@ -50,15 +42,25 @@ class ClientFacts(Strict):
     ip: Line = Field(default="", max_length=45)
     os: Line = Field(default="", max_length=100)
     browser: Line = Field(default="", max_length=100)
-    distance_km: float | None = Field(default=None, ge=0, le=50_000, allow_inf_nan=False)
+    distance_km: float | None = Field(default=None, ge=0, le=50_000, strict=True)
+
+
+# The same as the validator below says, for programs.
+_REASON_OF_CLOSE_ALONE: dict[str, Any] = {
+    "if": {"properties": {"type": {"const": "closed"}}, "required": ["type"]},
+    "then": {"properties": {"close_reason": {"minLength": 1}}, "required": ["close_reason"]},
+    "else": {"properties": {"close_reason": {"const": ""}}},
+}
 
 
 class EventIn(Strict):
+    model_config = ConfigDict(json_schema_extra=_REASON_OF_CLOSE_ALONE)
+
     event_id: Line = Field(min_length=1, max_length=100)
     type: Literal["started", "disconnected", "reconnected", "closed"]
     account: UUID
     session_id: Line = Field(min_length=1, max_length=100)
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     user: UserFacts
     machine: Machine = Field(default_factory=Machine)
     pool: Line = Field(default="", max_length=100)
@@ -66,7 +68,7 @@ class EventIn(Strict):
     launchpad: Line = Field(default="", max_length=100)
     application: Line = Field(default="", max_length=100)
     client: ClientFacts = Field(default_factory=ClientFacts)
-    average_latency_ms: float | None = Field(default=None, ge=0, le=3_600_000, allow_inf_nan=False)
+    average_latency_ms: float | None = Field(default=None, ge=0, le=3_600_000, strict=True)
     close_reason: Literal["", *Session.CloseReason.values] = ""  # type: ignore[valid-type]
 
     @model_validator(mode="after")
@@ -134,25 +136,16 @@ class AttachOut(Schema):
     expected_seconds: int
 
 
-@router.post("/events", response={200: OutcomesOut, **PROBLEMS}, summary="Report events")
+@router.post("/events", response={200: OutcomesOut, **STARTING}, summary="Report events")
 def report_events(request: HttpRequest, body: EventsIn) -> dict[str, Any]:
     """Take in what happened to sessions, each event once, in whatever order they come."""
-    key = _key(request)
+    key = require(request, Permission.REPORT_SESSIONS)
     accounts = key.accounts().filter(pk__in={each.account for each in body.events})
     events = [each.as_event() for each in body.events]
     return {"outcomes": sessions.take_in({each.pk: each for each in accounts}, events)}
 
 
-@router.post("/attach", response={200: AttachOut, 404: Problem, **PROBLEMS}, summary="May attach?")
+@router.post("/attach", response={200: AttachOut, **STARTING}, summary="May attach?")
 def ask_attach(request: HttpRequest, body: AttachIn) -> waits.Answer:
     """Ask, before attaching a returning user's volumes, whether they are free (R166)."""
-    account = _key(request).accounts().filter(pk=body.account).first()
-    if account is None:
-        raise HttpError(404, "There is no such account, or the key does not reach it.")
-    return waits.ask(account, body.user)
-
-
-def _key(request: HttpRequest) -> ApiKey:
-    key: ApiKey = request.auth  # type: ignore[attr-defined]
-    require(key, Permission.REPORT_SESSIONS)
-    return key
+    return waits.ask(account_of(request, body.account, Permission.REPORT_SESSIONS), body.user)

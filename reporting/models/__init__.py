@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from reporting.models.api_keys import ApiKey
+from reporting.models.alerts import (
+    MOST_RECIPIENTS,
+    MOST_RULES,
+    AlertDelivery,
+    AlertItem,
+    AlertRule,
+    OverdueRun,
+)
+from reporting.models.api_keys import ApiKey, ApiRequest
 from reporting.models.availability import MOST_MONTHS, DataAvailability, DataType
 from reporting.models.records import (
     Counted,
@@ -20,7 +28,13 @@ from reporting.models.sessions import Session, SessionEvent, Wait
 
 __all__ = [
     "MOST_MONTHS",
+    "MOST_RECIPIENTS",
+    "MOST_RULES",
+    "AlertDelivery",
+    "AlertItem",
+    "AlertRule",
     "ApiKey",
+    "ApiRequest",
     "Counted",
     "DataAvailability",
     "DataType",
@@ -28,6 +42,7 @@ __all__ = [
     "DiskStatistic",
     "ElasticitySample",
     "Frequency",
+    "OverdueRun",
     "Session",
     "SessionEvent",
     "SessionReport",

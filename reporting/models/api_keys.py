@@ -48,6 +48,9 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+    # The minute it asked in last, in minutes since 1970, and how often it did in that minute.
+    rate_minute = models.PositiveBigIntegerField(default=0, editable=False)
+    rate_count = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         verbose_name = "API key"
@@ -88,3 +91,34 @@ class ApiKey(models.Model):
         if self.organization_id:
             return accounts.filter(organization=self.organization_id)
         return accounts.filter(organization__customer=self.customer_id)
+
+    def organizations(self) -> models.QuerySet[Organization]:
+        """The organizations within its scope, or the one its account belongs to."""
+        if self.customer_id:
+            return Organization.objects.filter(customer=self.customer_id)
+        if self.organization_id:
+            return Organization.objects.filter(pk=self.organization_id)
+        return Organization.objects.filter(accounts=self.account_id)
+
+
+class ApiRequest(models.Model):
+    """A request that named itself (``Idempotency-Key``), and the task it has started.
+
+    The task is no foreign key: this row goes with its key or after a day, whatever becomes of it.
+    """
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="requests")
+    name = models.CharField(max_length=100)
+    # Of what was asked: the same name for something else is refused.
+    digest = models.CharField(max_length=64)
+    task = models.UUIDField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "API request"
+        constraints = (
+            models.UniqueConstraint(fields=["key", "name"], name="request_is_named_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.key_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -24,6 +25,8 @@ class DataType(models.TextChoices):
 
 
 MOST_MONTHS = 120
+# Figures of a month are computed from Session Trail until the month after it is over.
+FEWEST_MONTHS = {DataType.SESSION_TRAIL: 2}
 
 
 class DataAvailability(models.Model):
@@ -63,6 +66,16 @@ class DataAvailability(models.Model):
 
     def __str__(self) -> str:
         return self.get_data_type_display()
+
+    def clean(self) -> None:
+        """Refuse a period in which records would go before they are counted."""
+        fewest = FEWEST_MONTHS.get(DataType(self.data_type), 1)
+        if self.months is not None and self.months < fewest:
+            said = (
+                f"{self} needs at least {fewest} months: the figures of a month are computed from "
+                "it until the month after has ended."
+            )
+            raise ValidationError({"months": said})
 
     @property
     def period(self) -> str:

@@ -230,6 +230,15 @@ class SessionReport(models.Model):
     def __str__(self) -> str:
         return f"{self.account} {self.period_start:%Y-%m}"
 
+    @property
+    def total_hours(self) -> float:
+        return self.used_seconds / 3600
+
+    @property
+    def average_minutes(self) -> float:
+        """The mean length of a session; zero without any."""
+        return self.total_seconds / self.session_count / 60 if self.session_count else 0
+
 
 class Counted(models.Model):
     """Up to when an account's sessions are counted into the figures."""
@@ -238,6 +247,13 @@ class Counted(models.Model):
     sessions_until = models.DateTimeField(
         null=True, help_text="Sessions that have changed since are counted again."
     )
+    # Days and months are of this zone; when the account's is another, they are counted again.
+    time_zone = models.CharField(max_length=64, blank=True)
+    # When a task was last started that counts.
+    begun_at = models.DateTimeField(null=True)
+    # Sessions that ended earlier are gone, or may be: written by what purges them, in the same
+    # transaction. A longer period, set later, brings none of them back.
+    purged_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.account} until {self.sessions_until}"

@@ -21,9 +21,11 @@ from portal.bulk import Dashed
 
 
 class Kind(enum.Enum):
-    """How a column is written."""
+    """How a column is written. A WORD is out of our own lists: never a formula."""
 
     TEXT = "text"
+    WORD = "word"
+    JSON = "json"
     TIME = "time"
     ID = "id"
     INTEGER = "integer"
@@ -72,10 +74,13 @@ class Seconds(Func):
         return sql, [*end[1], *start[1]]
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """Of the text: SQLite's own arithmetic rounds to milliseconds."""
         start, end = map(compiler.compile, self.source_expressions)
-        # A thousandth more: a day's fraction is not exact.
-        days = f"(julianday({end[0]}) - julianday({start[0]}))"
-        return f"CAST({days} * 86400 + 0.001 AS integer)", [*end[1], *start[1]]
+        till, since = (f"strftime('%%s', substr({sql}, 1, 19))" for sql, _ in (end, start))
+        whole = f"{till} - {since}"
+        # Fractions have six digits, or none at all.
+        less = f"(substr({end[0]}, 20) < substr({start[0]}, 20))"
+        return f"({whole} - {less})", [*end[1], *start[1], *end[1], *start[1]]
 
 
 class IsoTime(Func):
@@ -100,9 +105,11 @@ class _Fixed(Func):
     template = "to_char((%(expressions)s)::numeric, 'FM99999999999999999990.00')"
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """Rounds as PostgreSQL does, which looks at fifteen digits: 1.005 is 1.01."""
         sql, params = compiler.compile(self.source_expressions[0])
         # printf would write NULL as zero.
-        return f"CASE WHEN {sql} IS NOT NULL THEN printf('%%.2f', {sql}) END", [*params, *params]
+        text = f"printf('%%.2f', {sql} * 1.000000000000002)"
+        return f"CASE WHEN {sql} IS NOT NULL THEN {text} END", [*params, *params]
 
 
 class _FirstCode(Func):
@@ -135,6 +142,8 @@ class _Quoted(Func):
 
 _TEXTS: dict[Kind, Callable[[F | Expression], Expression]] = {
     Kind.TEXT: _guarded,
+    Kind.WORD: lambda value: Cast(value, TextField()),
+    Kind.JSON: lambda value: Cast(value, TextField()),
     Kind.TIME: IsoTime,
     Kind.ID: Dashed,
     Kind.INTEGER: lambda value: Cast(value, TextField()),

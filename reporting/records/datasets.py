@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, FloatField, Max, Min, Q, QuerySet, Sum, TextField
+from django.db.models import F, FloatField, Max, Min, Q, QuerySet, Sum, TextField, Value
 from django.db.models.expressions import Expression
 from django.db.models.functions import Cast, Concat, NullIf, Substr
 
@@ -57,6 +57,15 @@ class DataSet:
         return self.fresh(cutoff) if self.fresh else Q(**{f"{self.time}__gte": cutoff})
 
 
+def _labelled(rows: Rows, account: Account) -> Rows:
+    """Give rows of one account its names, as text: tables joined for them cost the row order."""
+    organization = Value(account.organization.name, output_field=TextField())
+    labelled: Rows = rows.annotate(
+        account_label=Value(account.name, output_field=TextField()), organization_label=organization
+    )
+    return labelled
+
+
 def _over(value: str, divisor: str | float) -> Expression:
     """One number over another; nothing over zero."""
     below = divisor if isinstance(divisor, int | float) else NullIf(F(divisor), 0)
@@ -64,17 +73,18 @@ def _over(value: str, divisor: str | float) -> Expression:
 
 
 _TIME, _ID, _INTEGER, _NUMBER = Kind.TIME, Kind.ID, Kind.INTEGER, Kind.NUMBER
-_ORGANIZATION = Column("organization", "account__organization__name")
-_ACCOUNT = Column("account", "account__name")
+_WORD, _JSON = Kind.WORD, Kind.JSON
+_ORGANIZATION = Column("organization", "organization_label")
+_ACCOUNT = Column("account", "account_label")
 _PERIOD = (
     Column("period_start", "period_start", _TIME),
     Column("period_end", "period_end", _TIME),
-    Column("frequency", "frequency"),
+    Column("frequency", "frequency", _WORD),
 )
 
 AUDIT_TRAIL = DataSet(
     DataType.AUDIT_TRAIL,
-    lambda account: AuditEntry.objects.filter(account=account),
+    lambda account: _labelled(AuditEntry.objects.filter(account=account), account),
     time="at",
     order=("at", "id"),
     columns=(
@@ -83,14 +93,14 @@ AUDIT_TRAIL = DataSet(
         Column("last_name", "last_name"),
         Column("email", "email"),
         Column("actor", "actor_label"),
-        Column("action", "action"),
-        Column("result", "result"),
-        Column("entity_type", "target_type"),
+        Column("action", "action", _WORD),
+        Column("result", "result", _WORD),
+        Column("entity_type", "target_type", _WORD),
         Column("entity_name", "target_label"),
         Column("entity_id", "target_id"),
         _ORGANIZATION,
         _ACCOUNT,
-        Column("details", "detail"),
+        Column("details", "detail", _JSON),
         Column("ip_address", "source"),
         Column("api_client", "api_client"),
         Column("request_id", "request_id"),
@@ -99,7 +109,7 @@ AUDIT_TRAIL = DataSet(
 
 SESSION_TRAIL = DataSet(
     DataType.SESSION_TRAIL,
-    lambda account: Session.objects.filter(account=account),
+    lambda account: _labelled(Session.objects.filter(account=account), account),
     time="started_at",
     order=("started_at", "id"),
     # It is old so long after its end; one that is live is not.
@@ -109,7 +119,7 @@ SESSION_TRAIL = DataSet(
         Column("start_time", "started_at", _TIME),
         Column("end_time", "ended_at", _TIME),
         Column("duration_seconds", Seconds("started_at", "ended_at"), _INTEGER),
-        Column("status", "state"),
+        Column("status", "state", _WORD),
         Column("first_name", "first_name"),
         Column("last_name", "last_name"),
         Column("email", "email"),
@@ -126,7 +136,7 @@ SESSION_TRAIL = DataSet(
         Column("browser", "browser"),
         Column("distance_km", "distance_km", _NUMBER),
         Column("avg_latency_ms", "average_latency_ms", _NUMBER),
-        Column("close_reason", "close_reason"),
+        Column("close_reason", "close_reason", _WORD),
     ),
 )
 
@@ -140,7 +150,7 @@ SESSIONS = DataSet(
     frequencies=_HOURS,
     columns=(
         *_PERIOD,
-        Column("system", "system"),
+        Column("system", "system", _WORD),
         Column("instance_type", "instance_type"),
         Column("pool", "pool"),
         Column("session_count", "session_count", _INTEGER),
@@ -158,7 +168,7 @@ USAGE = DataSet(
     frequencies=_HOURS,
     columns=(
         *_PERIOD,
-        Column("system", "system"),
+        Column("system", "system", _WORD),
         Column("pool", "pool"),
         Column("instance_type", "instance_type"),
         Column("hours", _over("used_seconds", 3600), _NUMBER),
@@ -173,7 +183,7 @@ DISK_USAGE = DataSet(
     frequencies=(Frequency.DAY, Frequency.MONTH),
     columns=(
         *_PERIOD,
-        Column("volume_type", "volume_type"),
+        Column("volume_type", "volume_type", _WORD),
         Column("volume_count", "volume_count", _INTEGER),
         Column("size_gb", _over("size_bytes", 2**30), _NUMBER),
         Column("gb_hours", "gb_hours", _NUMBER),
@@ -246,12 +256,12 @@ USER_ACTIVITY = DataSet(
 
 SESSION_REPORTS = DataSet(
     DataType.SESSION_REPORTS,
-    lambda account: SessionReport.objects.filter(account=account),
+    lambda account: _labelled(SessionReport.objects.filter(account=account), account),
     time="period_start",
     order=("period_start",),
     is_monthly=True,
     columns=(
-        Column("month", "month"),
+        Column("month", "month", _WORD),
         _ORGANIZATION,
         _ACCOUNT,
         Column("unique_users", "unique_users", _INTEGER),

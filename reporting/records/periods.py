@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from reporting.models import DataAvailability
+from reporting.models import DataAvailability, DataType
 
 
 def months_before(moment: datetime, months: int) -> datetime:
@@ -26,6 +26,12 @@ def available_from(availability: DataAvailability, now: datetime) -> datetime | 
     if availability.months is None:
         return None
     return months_before(now, availability.months)
+
+
+def cutoff_of(now: datetime, *types: DataType) -> datetime | None:
+    """The oldest moment of which records of all these types are promised; None without limit."""
+    rows = DataAvailability.objects.filter(pk__in=types)
+    return max(filter(None, (available_from(row, now) for row in rows)), default=None)
 
 
 def is_kept(availability: DataAvailability) -> bool:

@@ -25,13 +25,15 @@ def rows_of(
     *,
     frequency: str = "",
     narrowed: Q | None = None,
+    among: Rows | None = None,
 ) -> Rows:
     """Rows of the account within the span, in the data set's order.
 
     What is too old is left out to the second, whether it was purged by now or not. Of figures
-    only one frequency is given: unless told otherwise, days.
+    only one frequency is given: unless told otherwise, days. ``among`` are the rows to look at,
+    where it is not all of the account.
     """
-    rows = data_set.rows(account)
+    rows = data_set.rows(account) if among is None else among
     cutoff = available_from(availability, now)
     if cutoff is not None and not is_kept(availability):
         rows = rows.filter(data_set.not_older(cutoff))

@@ -1,4 +1,4 @@
-"""Words for the entries of the audit trail."""
+"""Words for the entries of the audit trail, and for deliveries of alerts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from portal.models import AuditEntry
+from portal.models import AuditEntry, Resource
+from portal.templatetags.ui import Look, status
+from reporting.detail import page_of_resource
+from reporting.models import AlertDelivery, DataAvailability
 from reporting.words import action_label
 
 register = template.Library()
+
+State = AlertDelivery.State
 
 
 class Change(NamedTuple):
@@ -25,6 +32,44 @@ class Change(NamedTuple):
 def action_words(entry: AuditEntry) -> str:
     """What was done, as people say it: ``Create backup``."""
     return action_label(entry.action)
+
+
+@register.filter
+def as_entity(resource: Resource) -> SafeString:
+    """What something happened to: its name, leading to its page."""
+    address = page_of_resource(resource)
+    if not address:
+        return format_html("{}", resource.name)
+    return format_html('<a href="{}">{}</a>', address, resource.name)
+
+
+@register.simple_tag
+def kept_for(data_type: str) -> str:
+    """How long records of a type are kept, in words (R145 to R155)."""
+    row = DataAvailability.objects.filter(pk=data_type).first()
+    if row is None:  # a migration makes it, and nobody deletes it; no page must hang on it
+        return ""
+    if row.is_starred:
+        return "Kept while the account exists"
+    if row.months is None:
+        return "Kept without limit"
+    return f"Kept for {row.months} month{'s' if row.months > 1 else ''}"
+
+
+_DELIVERY_LOOK = {
+    State.WAITING: Look("idle", "clock"),
+    State.SENT: Look("ok", "okcircle"),
+    State.FAILED: Look("bad", "xcircle"),
+    State.CANCELED: Look("idle", "minus"),
+}
+
+
+@register.simple_tag
+def alert_status(state: str, error: str) -> SafeString:
+    """How the delivery of an alert stands; one that waits after an error is tried again."""
+    if state == State.WAITING and error:
+        return status("warn", "alert", "Trying again")
+    return status(*_DELIVERY_LOOK[State(state)], State(state).label)
 
 
 @register.filter

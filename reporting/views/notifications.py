@@ -32,14 +32,16 @@ NEWEST_FIRST = Order("created_at", is_descending=True)
 @require_GET
 @vary_on_headers("HX-Request")
 def notification_list(request: Request) -> HttpResponse:
-    form = NotificationFilterForm(request.GET)
-    found = _shown(request, form).filter(form.condition())
+    form = NotificationFilterForm(request.GET, account=request.account)
+    found = _shown(request, form).filter(form.condition()).select_related("task__resource")
+    found = found.defer("task__args", "task__memory", "task__steps")
     page = page_of(found, NEWEST_FIRST, request.GET)
     context = {
         "form": form,
         "page": page,
         "days": _by_day(page.rows, request.account.zone),
         "now": timezone.now(),
+        "may_alert": Permission.EDIT_SETTINGS in request.permissions,
     }
     part = wants_fragment(request)
     template = "_notifications" if part else "notification_list"

@@ -9,12 +9,18 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from disaster_recovery.sites import sites_of
 from disaster_recovery.standing import glance_of
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.models import Notification
 from reporting.backup_calendar import calendar_of
 from reporting.live import overview_context
-from reporting.protection import concerns_of, protections_of, recovery_concerns_of
+from reporting.protection import (
+    concerns_of,
+    overdue_concerns_of,
+    protections_of,
+    recovery_concerns_of,
+)
 from reporting.volume_protection import volume_concerns_of, volume_counts_of
 
 NEWS_ROWS = 5
@@ -33,16 +39,17 @@ def _state(request: Request) -> dict[str, Any]:
     """How servers and volumes stand, what runs, and what was told of late."""
     account, rights = request.account, request.permissions
     servers, volumes = protections_of(account), volume_counts_of(account)
-    glance = glance_of(account)
-    concerns = concerns_of(account, servers, rights) + recovery_concerns_of(glance)
+    glance, sites = glance_of(account), sites_of(account, rights)
+    concerns = concerns_of(account, servers, rights) + overdue_concerns_of(glance)
+    concerns += recovery_concerns_of(glance)
     unread = Notification.objects.unread_by(request.user, account)
     return {
         "glance": glance,
-        "calendar": calendar_of(account, glance),
+        "sites": sites,
+        "calendar": calendar_of(account, glance, sites.kinds),
         "servers": servers,
         "volumes": volumes,
         "concerns": concerns + volume_concerns_of(account, volumes, rights),
-        "protected_count": sum(not server.needs_attention for server in servers),
         "may_assign": Permission.ASSIGN_MACHINES in rights,
         "notifications": list(unread.order_by("-created_at")[:NEWS_ROWS]),
         **overview_context(request),

@@ -47,6 +47,8 @@ def task_list(request: Request) -> HttpResponse:
     }
     if wants_fragment(request):
         return render(request, "reporting/_tasks.html", context)
+    if resource := form.chosen("resource"):
+        context["entity"] = request.account.resources.filter(pk=resource).first()
     asked_for = Task.objects.filter(account=request.account).on_top()
     failed = asked_for.filter(has_failed(request.account))
     context["failed_count"] = capped_count(failed, FAILED_CAP)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
@@ -57,7 +59,16 @@ class Browser:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.set_default_timeout(10_000)
 
+    def be(self, user: User) -> None:
+        """Be signed in already, by a session of this person's."""
+        client = Client()
+        client.force_login(user)
+        session = client.cookies[settings.SESSION_COOKIE_NAME].value
+        cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session, "url": self.url}
+        self.page.context.add_cookies([cookie])  # type: ignore[list-item]
+
     def sign_in(self, user: User) -> None:
+        """Sign in by the form."""
         self.page.goto(f"{self.url}/")
         self.page.get_by_label("Email").fill(user.email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -82,6 +93,7 @@ class Browser:
 
 @pytest.fixture
 def browser_tab(page: Page, live_server: LiveServer, administrator: User) -> Browser:
+    """The administrator's; signed in, and not at any page yet."""
     tab = Browser(page, live_server)
-    tab.sign_in(administrator)
+    tab.be(administrator)
     return tab

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from backups.models import Backup
-from portal.models import Task
+from portal.models import Task, User
 from tests.browser.conftest import Browser
 from tests.scene import Scene
 
@@ -23,8 +23,12 @@ def _create(page: Page, name: str) -> None:
     dialog.get_by_role("button", name="Create").click()
 
 
-def test_a_backup_is_made_watched_restored_and_deleted(browser_tab: Browser, scene: Scene) -> None:
+def test_a_backup_is_made_watched_restored_and_deleted(
+    browser_tab: Browser, scene: Scene, administrator: User
+) -> None:
     page = browser_tab.page
+    page.context.clear_cookies()
+    browser_tab.sign_in(administrator)
     browser_tab.open(_sandbox(scene))
     _create(page, "Before the upgrade")
     assert not Task.objects.exists(), "nothing starts before the prompt is accepted (R021)"

@@ -17,7 +17,13 @@ from portal.clouds.api import (
     Progress,
 )
 from tests.contract.sites import Site
+from tests.matrix.strides import is_whole
 
+# Of five seconds each.
+LONGEST_LOOK = 12
+FAULTS = ("drop_before", "drop_after", "expired_session", "task_failed")
+# Far above what any verb needs.
+MANY = 200
 MARK = Mark("account-1", "resource-1", "backup-1", "task-1", "M")
 T = TypeVar("T")
 
@@ -47,9 +53,9 @@ def carry(site: Site, cloud: Cloud, verb: Callable[[Cloud], Operation | T], turn
 
 
 def wait(site: Site, cloud: Cloud, operation: Operation, looks: int = 60) -> None:
-    """Let the cloud's time pass until the operation has ended."""
-    for _ in range(looks):
-        site.advance(5)
+    """Let the cloud's time pass until the operation has ended; look ever less often."""
+    for look in range(looks):
+        site.advance(5 * min(1 + look, LONGEST_LOOK))
         progress = cloud.progress([operation.id])[operation.id]
         if progress.state == Progress.FAILED:
             raise OperationFailed(progress.detail)
@@ -67,6 +73,14 @@ def insist(site: Site, verb: Callable[[Cloud], Operation | T]) -> T:
             except (CloudBusy, CloudUnreachable, OperationFailed):
                 site.advance(1)
     raise AssertionError("ten troubles, though only one was made")
+
+
+def calls_struck(*counts: int, every: int = 3) -> range:
+    """Which calls a trouble strikes in turn: every third, or with STANDBY_MATRIX=all each.
+
+    ``counts`` tell the cases of a test apart, so that together they strike every call.
+    """
+    return range(MANY) if is_whole() else range(sum(counts) % every, MANY, every)
 
 
 def let_pass(site: Site, cloud: Cloud, seconds: float) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from portal.clouds.api import Cloud, CloudRefused, Copy, NotFound, Operation
 from portal.lab import Fault
-from tests.contract.carrying import MARK, OperationFailed, carry, connected, insist, let_pass
+from tests.contract.carrying import (
+    FAULTS,
+    MARK,
+    OperationFailed,
+    calls_struck,
+    carry,
+    connected,
+    insist,
+    let_pass,
+)
 from tests.contract.sites import EXTREMES, GIB, Site
 
 OLD = ["system, monday", "data, monday"]
@@ -243,13 +252,13 @@ VERBS: dict[str, Callable[[Backed], Callable[[Cloud], object]]] = {
 BEFORE = {"swap": ["set aside"], "put back": ["set aside", "swap"], "drop": ["set aside"]}
 
 
-@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("_site", EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
-    for number in range(60):
+    for number in calls_struck(list(VERBS).index(verb), FAULTS.index(fault)):
         site.empty()
         backed = _backed(site, cloud)
         for earlier in BEFORE.get(verb, []):

@@ -9,7 +9,15 @@ import pytest
 
 from portal.clouds.api import Cloud, CloudRefused, Copy, NotFound, Operation
 from portal.lab import Fault
-from tests.contract.carrying import MARK, carry, connected, insist, let_pass
+from tests.contract.carrying import (
+    FAULTS,
+    MARK,
+    calls_struck,
+    carry,
+    connected,
+    insist,
+    let_pass,
+)
 from tests.contract.sites import Site
 
 OLD, NEW = ["system, monday"], ["system, friday"]
@@ -213,13 +221,13 @@ BEFORE: dict[str, list[Make]] = {
 HOLDS = {"restore": OLD, "drop": OLD}
 
 
-@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("_site", PRISM_EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
-    for number in range(60):
+    for number in calls_struck(list(VERBS).index(verb), FAULTS.index(fault)):
         site.empty()
         backed = _backed(site, cloud)
         for earlier in BEFORE.get(verb, []):

@@ -40,6 +40,17 @@ def test_inventory_lists_servers_and_volumes_but_not_what_we_made(site: Site, cl
     assert [(found.id, found.size_bytes) for found in inventory.volumes] == [(volume, 10 * GIB)]
 
 
+def test_inventory_says_how_full_a_site_is_where_the_cloud_tells(site: Site, cloud: Cloud) -> None:
+    before = cloud.inventory().storage
+    site.add_server(["one"], power="on")
+    after = cloud.inventory().storage
+    # Azure has quotas and no end.
+    assert (before is None) == (after is None) == (site.connection.kind == "azure")
+    if before and after:
+        assert after.used_bytes - before.used_bytes == 40 * GIB
+        assert after.capacity_bytes == before.capacity_bytes > after.used_bytes
+
+
 def test_a_server_is_shown_with_its_disks(site: Site, cloud: Cloud) -> None:
     server = cloud.server(site.add_server(["one", "two"], power="on"))
     assert server.power == PowerState.ON

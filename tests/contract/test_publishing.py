@@ -9,16 +9,22 @@ import pytest
 
 from portal.clouds.api import Cloud, CloudRefused, NotFound, Operation, PowerState
 from portal.lab import Fault
-from tests.contract.carrying import MARK, OperationFailed, carry, connected, insist, let_pass
+from tests.contract.carrying import (
+    FAULTS,
+    MARK,
+    OperationFailed,
+    calls_struck,
+    carry,
+    connected,
+    insist,
+    let_pass,
+)
 from tests.contract.sites import PUBLISHING_SITES, PublishingSite, Site
 
 OLD = ["system, monday", "data, monday"]
 NEW = ["system, friday", "data, friday"]
 TOKEN = "tok"
 GENERALIZED = "+generalized"
-FAULTS = ["drop_before", "drop_after", "expired_session", "task_failed"]
-# At every how many calls a trouble strikes: each kind begins at another one.
-STRIDE = 5
 
 pytestmark = pytest.mark.parametrize("_site", PUBLISHING_SITES, indirect=True)
 
@@ -192,7 +198,7 @@ BEFORE = {"copy": ["generalize"], "remove": ["generalize"]}
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
-    for number in range(FAULTS.index(fault), 200, STRIDE):
+    for number in calls_struck(list(VERBS).index(verb), FAULTS.index(fault), every=5):
         site.empty()
         cloned = _cloned(site, cloud)
         for earlier in BEFORE.get(verb, []):

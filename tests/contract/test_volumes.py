@@ -16,7 +16,15 @@ from portal.clouds.api import (
     Volume,
 )
 from portal.lab import Fault
-from tests.contract.carrying import MARK, carry, connected, insist, let_pass
+from tests.contract.carrying import (
+    FAULTS,
+    MARK,
+    calls_struck,
+    carry,
+    connected,
+    insist,
+    let_pass,
+)
 from tests.contract.sites import EXTREMES, GIB, Site
 
 OLD, NEW = "drive, monday", "drive, friday"
@@ -210,13 +218,13 @@ LEFT = {"copy": [NEW, NEW, OLD], "set aside": [NEW, OLD], "restore": [NEW, OLD, 
         "put back": [NEW, OLD], "drop": [OLD, OLD]}  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "expired_session", "task_failed"])
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("_site", EXTREMES, indirect=True)
 def test_a_trouble_at_any_call_changes_nothing_about_the_end(
     site: Site, cloud: Cloud, verb: str, fault: str
 ) -> None:
-    for number in range(60):
+    for number in calls_struck(list(VERBS).index(verb), FAULTS.index(fault)):
         site.empty()
         backed = _backed(site, cloud)
         for earlier in BEFORE.get(verb, []):

@@ -16,7 +16,10 @@ from backups.models import Backup, Replica
 from disaster_recovery import daily
 from disaster_recovery.configuration import CHECK
 from portal.audit import SYSTEM
-from portal.engine import clock
+from portal.engine import clock as engine_clock
+from portal.engine.connections import Connections
+from portal.engine.runner import Runner
+from portal.engine.wake import RUN_SECONDS
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Infrastructure, Notification, Resource, Task
 from tests.recovery_scene import (
@@ -171,12 +174,32 @@ def test_a_replication_that_breaks_off_is_begun_again(lab: Lab, lab_server: LabS
     assert scene.replica_content(scene.replica_of(backup)) == "original"
 
 
+def test_what_never_arrives_is_given_up_though_a_runner_lives_for_seconds(
+    lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=PROFILE)
+    backup = scene.begin_backup()
+    arrived = lab.clusters[SECONDARY_CLUSTER].protection_domains
+    scene.scene.drive_until(lambda: any(domain.snapshots for domain in arrived.values()))
+    for domain in arrived.values():
+        domain.snapshots.clear()
+    clock = scene.scene.clock
+    begun, kept = clock.now(), Connections(clock)
+    while Task.objects.active().exists() and clock.now() - begun < timedelta(hours=1):
+        Runner(clock=clock, threads=4, connections=kept).run(seconds=RUN_SECONDS)
+        clock.advance(1)
+    kept.close()
+    replica = Replica.objects.get(backup=backup)
+    assert (replica.status, "has not arrived" in replica.error) == ("failed", True)
+    assert clock.now() - begun < timedelta(minutes=20)
+
+
 @pytest.mark.parametrize("kind", [AHV, AZURE])
 def test_prerequisites_are_checked_daily_and_a_red_one_is_told(
     kind: str, lab: Lab, lab_server: LabServer
 ) -> None:
     scene = build_recovery(lab_server, lab, kind=kind, what=SERVER)
-    with clock.using(scene.scene.clock):
+    with engine_clock.using(scene.scene.clock):
         daily.check_daily()
         assert not Task.objects.filter(kind=CHECK).exists()
         scene.scene.clock.advance(86400)

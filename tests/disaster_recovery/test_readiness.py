@@ -70,6 +70,8 @@ def test_two_clusters_that_are_set_up_pass() -> None:
             {"secondary": replace(SECONDARY, identity=PRIMARY.identity)},
             "the same",
         ),
+        ("primary_access", {"primary": replace(PRIMARY, is_read_only=True)}, "change nothing"),
+        ("secondary_access", {"secondary": replace(SECONDARY, is_read_only=True)}, "may look"),
         ("remote_site", {"primary": replace(PRIMARY, links=())}, "no Remote Site"),
         ("remote_site", {"primary": _link(capabilities=("BACKUP",))}, "capabilities BACKUP"),
         ("remote_site", {"primary": _link(status="not_reachable")}, "not reachable"),

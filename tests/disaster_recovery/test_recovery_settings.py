@@ -95,6 +95,9 @@ def test_saving_checks_both_sites_and_switches_it_on(scene: RecoveryScene, perso
     assert Notification.objects.get(task=task).title == "Disaster recovery is configured"
     assert AuditEntry.objects.filter(action="recovery.enable").exists()
     page = person.get(_url(scene.account)).text
+    # R121, R127: mapped containers, or quotas, are a table with named columns.
+    heads = ("Source vStore", "Destination vStore") if scene.is_ahv else ("Used", "Limit")
+    assert all(f'<th scope="col">{head}</th>' in page for head in heads)
     assert "Check again" in page
     assert "Every backup is replicated to" in page
 
@@ -119,6 +122,23 @@ def test_a_red_check_blocks_and_nothing_of_what_was_chosen_is_kept(
     assert red.title in person.get(_url(scene.account)).text
     if scene.is_ahv:
         sites |= kept
+
+
+@pytest.mark.parametrize("name", ["ahv-lon-01", "ahv-dub-02"])
+def test_who_may_only_look_at_a_cluster_blocks_and_is_named(
+    lab: Lab, lab_server: LabServer, name: str
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=SERVER, is_on=False)
+    lab.clusters[name].identity.is_viewer = True
+    try:
+        task = scene.enable()
+    finally:
+        lab.clusters[name].identity.is_viewer = False
+    assert task.state == Task.State.FAILED
+    assert f"Prism Element rights on {name}" in task.error
+    assert scene.enable().state == Task.State.DONE
+    # Asking leaves nothing behind.
+    assert not lab.clusters[name].protection_domains
 
 
 @pytest.mark.parametrize(
@@ -178,6 +198,39 @@ def test_account_administrators_get_403_and_no_name(
     answer = sign_in(account_admin).get(_url(world.account))
     assert answer.status_code == 403
     assert world.cloud_account.name not in answer.text
+
+
+def test_a_second_tab_does_not_overwrite_what_the_first_has_saved(
+    scene: RecoveryScene, person: Client
+) -> None:
+    scene.enable()
+    address = _url(scene.account)
+    seen = person.get(address).context["form"].present
+    for each in (_choice(scene) | {"seen": seen}, _choice(scene) | {"seen": seen}):
+        answer = person.post(address, each)
+        for task in Task.objects.active():
+            scene.drive(scene.scene.allow_time(task))
+    assert answer.status_code == 422
+    assert "Somebody has changed these settings since this page was opened" in answer.text
+    assert "RPO 12 h" in answer.text
+    assert Task.objects.filter(kind="configure_recovery").count() == 2
+    # The answer is of now: saved again, it is taken.
+    again = _choice(scene) | {"seen": answer.context["form"].present, "target_rpo_hours": "48"}
+    assert person.post(address, again).status_code == 302
+
+
+@pytest.mark.parametrize("kind", [Infrastructure.AWS, Infrastructure.GCP])
+def test_without_a_driver_the_tab_explains_and_has_no_switch(
+    world: World, org_admin: User, sign_in: SignIn, kind: str
+) -> None:
+    Account.objects.filter(pk=world.account.pk).update(infrastructure=kind, cloud_account=None)
+    client = sign_in(org_admin)
+    for address in (_url(world.account), _url(world.account, "recovery_overview")):
+        text = client.get(address).text
+        assert "Amazon Web Services and Google Cloud are not supported yet" in text
+        assert "Enable Frame DR" not in text
+    assert client.post(_url(world.account), {"enable": "on"}).status_code == 422
+    assert not Task.objects.exists()
 
 
 def test_on_the_vendors_infrastructure_the_switch_is_disabled_with_the_reason(

@@ -10,9 +10,25 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.models import Backup, Replica, note_latest, note_replication
-from portal.models import Account, Resource, Task, User
+from disaster_recovery.many import ReplicateVolumes, replicate_selection
+from portal import engine
+from portal.audit import SYSTEM
+from portal.engine.runner import Runner
+from portal.lab import Fault, Lab, LabServer
+from portal.models import (
+    Account,
+    AuditEntry,
+    Infrastructure,
+    Notification,
+    Resource,
+    Task,
+    User,
+)
 from tests.factories import BackupFactory, ResourceFactory
 from tests.people import World
+from tests.recovery_scene import build_recovery
+from tests.volume_scene import PROFILE
+from volumes.selection import Selection
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +131,73 @@ def test_volumes_of_others_are_never_meant(
     theirs = _volume(elsewhere.account, "EP-theirs")
     assert person.post(_many(account), {"volume": str(theirs.pk)}).status_code == 422
     assert not Task.objects.filter(kind="replicate_backup").exists()
+
+
+def test_all_that_match_are_replicated_by_one_task(account: Account, person: Client) -> None:
+    for n in range(3):
+        _volume(account, f"EP-{n}")
+    for kind in ("enterprise_profile", "personal_drive"):
+        ResourceFactory(account=account, kind=kind, name="bare", user_name="x")
+    chosen = {"all": "1", "kind": "enterprise_profile"}
+    text = person.get(_many(account), chosen).text
+    assert "All 4 volumes that match" in text
+    assert "1 of 4 will be skipped" in text
+    started = Task.objects.filter(kind="replicate_volumes")
+    assert not started.exists()
+    person.post(_many(account), chosen)
+    parent = started.get()
+    assert (parent.title, parent.state) == ("Replicate 4 volumes", "queued")
+    assert AuditEntry.objects.get(action="volumes.replicate").detail["volumes"] == 4
+    refused = person.post(_many(account), {"all": "1", "status": "failed"})
+    assert (refused.status_code, started.count()) == (422, 1)
+    assert "none matches" in refused.text
+
+
+@pytest.mark.parametrize("kind", [Infrastructure.AHV, Infrastructure.AZURE])
+def test_one_of_many_that_cannot_be_replicated_stops_no_other(
+    kind: str, lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=kind, what=PROFILE)
+    good = scene.backup()
+    account, volume = scene.account, scene.resource
+    gone, _bare = (
+        Resource.objects.create(
+            account=account, cloud_account=volume.cloud_account, kind=PROFILE, name=name,
+            external_id=name, user_name=name,
+        )
+        for name in ("gone", "bare")
+    )  # fmt: skip
+    lost = BackupFactory(
+        resource=gone, site=good.site, created_at=good.created_at,
+        external_id=f"{good.external_id.rpartition('/')[0]}/999999",
+    )  # fmt: skip
+    note_latest(Resource.objects.filter(pk=gone.pk))
+    parent = scene.drive(replicate_selection(SYSTEM, account, Selection()))
+    assert parent.state == Task.State.DONE, parent.error
+    kept = {name: parent.memory.get(name) for name in ("done", "failed", "bare", "not_now")}
+    assert kept == {"done": 1, "failed": 1, "bare": 1, "not_now": 0}
+    good.refresh_from_db()
+    lost.refresh_from_db()
+    assert (good.replication_status, lost.replication_status) == ("done", "failed")
+    assert scene.replica_content(scene.replica_of(good)) == "original"
+    told = Notification.objects.get(task=parent)
+    assert told.title == "Replicate 3 volumes: 1 done, 1 failed, 1 skipped"
+    again = ReplicateVolumes().retry(parent, SYSTEM)
+    assert again is not None
+    assert Selection.from_json(again.args["selection"]).ids == (gone.pk,)
+
+
+def test_cancelling_many_stops_what_is_under_way(lab: Lab, lab_server: LabServer) -> None:
+    scene = build_recovery(lab_server, lab, kind=Infrastructure.AHV, what=PROFILE)
+    good = scene.backup()
+    before = scene.everything()
+    lab.faults.add(Fault("status", path="protection_domains", status=503, count=10**6))
+    parent = replicate_selection(SYSTEM, scene.account, Selection())
+    Runner(clock=scene.scene.clock, threads=4).run(seconds=30)
+    engine.cancel(Task.objects.get(pk=parent.pk))
+    lab.faults.clear()
+    assert scene.drive(parent).state == Task.State.CANCELED
+    assert set(parent.children.values_list("state", flat=True)) == {Task.State.CANCELED}
+    good.refresh_from_db()
+    assert good.is_ready
+    assert scene.everything() == before

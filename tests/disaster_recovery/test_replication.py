@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backups.models import Backup, Replica
+from disaster_recovery import disabling
+from portal.audit import SYSTEM
 from portal.lab import Lab, LabServer
 from portal.models import Infrastructure, Notification, Task
 from portal.refusals import Refused
@@ -92,6 +94,22 @@ def test_replicating_again_keeps_the_old_until_the_new_is_there(scene: RecoveryS
     assert scene.replica_content(scene.replica_of(later)) == "original"
     for backup in (first, later):
         assert scene.delete(backup).state == DONE
+
+
+def test_what_was_removed_is_replicated_again(scene: RecoveryScene) -> None:
+    """A cluster remembers what it has sent, and does not learn that it was removed since."""
+    backup = _replicated(scene)
+    task = disabling.disable(SYSTEM, scene.account, delete_replicas=True)
+    for each in Task.objects.active():
+        scene.scene.allow_time(each)
+    assert scene.drive(task).state == DONE
+    assert scene.enable().state == DONE
+    replica = scene.replicate(backup)
+    assert replica.status == Replica.Status.DONE, replica.task and replica.task.error
+    assert scene.replica_content(replica) == "original"
+    later = _replicated(scene, "later")
+    for made in (backup, later):
+        assert scene.delete(made).state == DONE
 
 
 def test_while_it_runs_it_is_in_progress_and_neither_started_nor_deleted_twice(

@@ -18,17 +18,22 @@ from tests.clock import JumpClock
 
 @dataclass
 class Script:
-    """What the steps of the trial workflow do, call by call; a missing entry succeeds."""
+    """What the steps of the trial workflow do, call by call; a missing entry succeeds.
+
+    An answer that can be called is, in the thread of the call.
+    """
 
     answers: dict[str, list[object]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    on_done: Callable[[Task], object] = lambda task: None
 
     def play(self, name: str) -> Callable[[Job], dict[str, object]]:
         def reach(job: Job) -> dict[str, object]:
             self.calls.append(name)
             waiting = self.answers.get(name, [])
             answer = waiting.pop(0) if waiting else {f"{name}_ran": True}
+            answer = answer() if callable(answer) else answer
             if isinstance(answer, Exception):
                 raise answer
             assert isinstance(answer, dict)
@@ -53,6 +58,7 @@ def script() -> Iterator[Script]:
 
         def done(self, task: Task) -> None:
             played.ended.append("done")
+            played.on_done(task)
 
         def failed(self, task: Task) -> None:
             played.ended.append(task.state)

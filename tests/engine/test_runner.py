@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from portal import engine
 from portal.clouds.api import CloudBusy, CloudRefused, CloudUnreachable
@@ -143,6 +145,45 @@ def test_a_claim_is_taken_once_and_again_after_the_lease(trial: Task, clock: Jum
     clock.advance(61)
     (task,) = claims.claim("two", clock.now(), lease, 10)
     assert task.crashes == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_under_way_is_not_taken_again_however_late_the_runner_is(
+    trial: Task, run: Run, script: Script, clock: JumpClock
+) -> None:
+    engine.start("trial", title="Another")
+    is_late = threading.Event()
+
+    def ended(task: Task) -> None:
+        # Longer than a lease goes by while the other's call is in flight.
+        clock.advance(0 if is_late.is_set() else 100)
+        is_late.set()
+
+    clock.advance(60)  # both are due at once
+    script.on_done = ended
+    script.answers["second"] = [{}, lambda: {"waited": is_late.wait(60)}]
+    run(trial)
+    assert script.calls.count("second") == 2
+    assert [task.crashes for task in Task.objects.filter(kind="trial")] == [0, 0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hook_that_finds_what_another_runner_did_changes_nothing(
+    trial: Task, run: Run, script: Script
+) -> None:
+    def ended_elsewhere() -> dict[str, object]:
+        Task.objects.filter(pk=trial.pk).update(state=State.DONE, lease_owner="", lease_until=None)
+        connection.close()
+        return {}
+
+    def stumbles(task: Task) -> None:
+        raise RuntimeError("ready -> ready")
+
+    script.answers["second"] = [ended_elsewhere]
+    script.on_done = stumbles
+    run(trial)
+    assert (trial.state, trial.error) == (State.DONE, "")
+    assert "tidy" not in script.calls
 
 
 def test_a_checkpoint_without_the_lease_writes_nothing(trial: Task, clock: JumpClock) -> None:

@@ -1,5 +1,7 @@
 """How much of the matrix the everyday run takes; STANDBY_MATRIX=all takes all of it.
 
+STANDBY_MATRIX=7 takes every seventh call of every case, fault and cloud: what an hour allows.
+
 All of it outlasts the patience of a test: add ``-o faulthandler_timeout=0``.
 
 What a fault does is the wire's business, not the database's: the second database gets a
@@ -28,7 +30,8 @@ LONG = {"publish": 48}
 def strides(**everyday: int) -> dict[str, int]:
     """Return by kind of cloud every how many calls something is tried."""
     if is_whole():
-        return dict.fromkeys(everyday, 1)
+        wanted = _wanted()
+        return dict.fromkeys(everyday, int(wanted) if wanted.isdigit() else 1)
     return {kind: stride * (1 if is_first() else 4) for kind, stride in everyday.items()}
 
 
@@ -48,8 +51,12 @@ def is_first() -> bool:
 
 
 def is_whole() -> bool:
-    """Whether all of the matrix is wanted."""
-    return os.environ.get("STANDBY_MATRIX") == "all"
+    """Whether every case of the matrix is wanted, at all calls or at every so many."""
+    return _wanted() == "all" or _wanted().isdigit()
+
+
+def _wanted() -> str:
+    return os.environ.get("STANDBY_MATRIX", "")
 
 
 def of_each_kind(workflows: Iterable[str]) -> list[tuple[str, str]]:

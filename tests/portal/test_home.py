@@ -99,7 +99,26 @@ def test_names_in_use_are_refused(world: World, customer_admin: User, sign_in: S
     assert client.post(url, {"name": world.organization.name}).status_code == 422
     url = reverse("portal:account_create", args=[world.organization.pk])
     assert client.post(url, _account_form(name=world.account.name)).status_code == 422
-    assert client.post(url, _account_form(infrastructure="aws")).status_code == 422
+    assert client.post(url, _account_form(infrastructure="abacus")).status_code == 422
+
+
+def test_an_account_without_a_driver_can_be_made_and_says_that_there_are_no_backups(
+    world: World, customer_admin: User, sign_in: SignIn
+) -> None:
+    client = sign_in(customer_admin)
+    url = reverse("portal:account_create", args=[world.organization.pk])
+    assert "Amazon Web Services (no backups yet)" in client.get(url).text
+    # No cloud account can be its own.
+    form = _account_form(infrastructure="aws", cloud_account=str(world.cloud_account.pk))
+    assert client.post(url, form).status_code == 422
+    assert client.post(url, _account_form(infrastructure="aws")).status_code == 302
+    made = Account.objects.get(infrastructure="aws")
+    for name in ("reporting:overview", "backups:sandbox_detail", "backups:utility_server_list",
+                 "volumes:volume_list", "volumes:volume_backup_list", "portal:account_settings",
+                 "portal:account_machines", "reporting:task_list"):  # fmt: skip
+        assert client.get(reverse(name, args=[made.pk])).status_code == 200
+    overview = client.get(reverse("reporting:overview", args=[made.pk])).text
+    assert "No backups yet on this infrastructure" in overview
 
 
 def test_an_organization_administrator_stays_within_the_organization(

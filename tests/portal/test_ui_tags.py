@@ -7,6 +7,7 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from django.template import Context, Template
 from django.test import RequestFactory
 
 from portal import __version__
+from portal.paging import Order
 from portal.templatetags import ui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,10 +194,22 @@ def test_an_address_keeps_the_rest_of_its_query() -> None:
     [("portal:account_settings", True), ("portal:account_access", True), ("portal:home", False)],
 )
 def test_navigation_marks_where_one_is(here: str, is_current: bool) -> None:
+    account = SimpleNamespace(pk=UUID(int=1))
     context = Context({"section": here})
-    assert ui.nav_link(context, "portal:account_settings", "settings", "Settings")[
-        "is_current"
-    ] is (is_current)
+    drawn = ui.nav_link(context, "portal:account_settings", "settings", "Settings", account)
+    assert ("aria-current" in drawn) is is_current
+
+
+def test_a_heading_sorts_down_first_and_then_up() -> None:
+    request = RequestFactory().get("/?q=a%26b&after=x")
+    drawn = {}
+    for sort in ("name", "-name"):
+        page = SimpleNamespace(order=Order.parse(sort, ("name",), "name"))
+        drawn[sort] = ui.sort_by(Context({"request": request, "page": page}), "name", "<Name>")
+    assert 'href="?q=a%26b&amp;sort=-name" data-hx-get="?q=a%26b&amp;sort=-name"' in drawn["name"]
+    assert 'href="?q=a%26b&amp;sort=name"' in drawn["-name"]
+    assert "icon up" in drawn["name"]
+    assert "&lt;Name&gt;" in drawn["name"]
 
 
 def test_the_version_is_said_once() -> None:

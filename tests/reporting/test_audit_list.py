@@ -94,6 +94,29 @@ def test_one_persons_entries_are_found(world: World, reader: Client, org_admin: 
     assert "Nobody else" not in text
 
 
+@pytest.mark.parametrize("query", ["q=oliv", "q=hana", "q=HANA.OLIVEIRA@", "q=Hana+Oliveira"])
+def test_people_are_found_by_first_name_last_name_and_address(
+    query: str, world: World, reader: Client, org_admin: User
+) -> None:
+    record(Actor(org_admin, "H. O.", "10.0.0.1"), "account.edit", world.account, label="By her")
+    record(SYSTEM, "account.edit", world.account, label="By the clock")
+    # As she was called then: the entry keeps it.
+    User.objects.filter(pk=org_admin.pk).update(full_name="Ha Ol", email="other@example.org")
+    AuditEntry.objects.filter(target_label="By her").update(actor_label="Hana Oliveira")
+    text = text_of(reader, f"{url('audit_list', world.account)}?{query}", **HTMX)
+    assert "By her" in text
+    assert "hana.oliveira@example.org" in text
+    assert "By the clock" not in text
+
+
+def test_a_key_that_acts_is_found_by_its_id(world: World, reader: Client) -> None:
+    key = Actor(None, "Broker", "10.0.0.1", api_client="key-17")
+    record(key, "account.edit", world.account, label="By a program")
+    text = text_of(reader, f"{url('audit_list', world.account)}?q=key-17", **HTMX)
+    assert "By a program" in text
+    assert "API key" in text
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [

@@ -17,13 +17,13 @@ from portal.lab import Lab, LabServer
 from portal.lab.broker import Broker, broker_of
 from portal.models import Task
 from reporting import api_keys
-from reporting.models import Session, SessionEvent
+from reporting.models import ElasticitySample, Session, SessionEvent
 from reporting.models.api_keys import SESSION_BROKER
 from tests.factories import ResourceFactory, TaskFactory
 from tests.people import World, make_world
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NOW = datetime.now(UTC) - timedelta(days=7)
 SOFIA = "sofia.lindqvist@meridian.example"
 
 
@@ -90,3 +90,17 @@ def test_who_finds_their_volume_busy_waits_and_attaches_nothing(
     assert all("waits" in broker.step(NOW) for _ in range(10))
     assert not any(group.vms for group in london.volume_groups.values())
     assert not Session.objects.exists()
+
+
+def test_it_tells_of_its_pools_and_who_works_there(broker: Broker, lab: Lab) -> None:
+    said = [broker.step(NOW + timedelta(minutes=n)) for n in range(45)]
+    samples = ElasticitySample.objects.order_by("at", "pool")
+    assert set(samples.values_list("pool", "instance_type", "running", "stopped")) == {
+        ("radiology-pacs-prod", "AHV 4 vCPU · 16 GB", 2, 1),
+        ("research-vdi-prod", "Standard_D2s_v5", 2, 0),
+    }
+    assert len(set(samples.values_list("at", flat=True))) in {3, 4}
+    assert set(Session.objects.exclude(pool="").values_list("pool", "instance_type")) <= set(
+        samples.values_list("pool", "instance_type")
+    )
+    assert any(each.in_session for each in samples), said

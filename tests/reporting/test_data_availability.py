@@ -127,6 +127,15 @@ def test_a_period_is_1_to_120_months(staff: User, sign_in: SignIn, months: str) 
     assert not AuditEntry.objects.exists()
 
 
+def test_sessions_are_kept_until_their_month_is_counted(staff: User, sign_in: SignIn) -> None:
+    url = "/admin/reporting/dataavailability/session_trail/change/"
+    answer = sign_in(staff).post(url, {"months": 1})
+    assert "Session Trail needs at least 2 months: the figures of a month" in answer.text
+    assert DataAvailability.objects.get(data_type=DataType.SESSION_TRAIL).months == 2
+    for months in ("2", "3", ""):
+        assert sign_in(staff).post(url, {"months": months}).status_code == 302
+
+
 @pytest.mark.parametrize("months", [0, 121])
 def test_the_database_takes_no_other_period(months: int) -> None:
     with pytest.raises(IntegrityError):

@@ -59,6 +59,49 @@ def test_the_list_is_narrowed_by_level_and_text(
     assert {title for title in ("One", "Two", "Three") if f"{title}!" in text} == found
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("kind=restore", {"Two"}),
+        ("kind=nonsense", {"One", "Two"}),
+        ("since=2025-07-15", {"Two"}),
+        ("until=2025-07-14", {"One"}),
+        ("since=2025-07-14&until=2025-07-15", {"One", "Two"}),
+        ("since=2025-07-15&until=2025-07-14", {"Two"}),  # the second is said to make no sense
+    ],
+)
+def test_the_list_is_narrowed_by_what_it_is_about_and_by_days_of_the_accounts_zone(
+    query: str, found: set[str], world: World, reader: Client
+) -> None:
+    # Days begin in London, an hour before they do in UTC.
+    for title, kind, minute in (("One", "backup", 59), ("Two", "restore", 60)):
+        at = datetime(2025, 7, 14, 22, 0, tzinfo=UTC) + timedelta(minutes=minute)
+        NotificationFactory(account=world.account, title=f"{title}!", kind=kind, created_at=at)
+    text = text_of(reader, f"{url('notification_list', world.account)}?{query}", **HTMX)
+    assert {title for title in ("One", "Two") if f"{title}!" in text} == found
+
+
+def test_a_notification_leads_to_what_it_happened_to(world: World, reader: Client) -> None:
+    from django.urls import reverse
+
+    task = failed_task(world.utility_server)
+    NotificationFactory(account=world.account, task=task)
+    page = reverse(
+        "backups:utility_server_detail", args=[world.account.pk, world.utility_server.pk]
+    )
+    text = text_of(reader, url("notification_list", world.account))
+    assert f'<a href="{page}">{world.utility_server.name}</a>' in text
+
+
+def test_alert_settings_are_offered_to_those_who_may_change_them(
+    world: World, admin: Client, reader: Client
+) -> None:
+    address = url("notification_list", world.account)
+    assert "Alert settings" in text_of(admin, address)
+    assert "Alert settings" not in text_of(reader, address)
+    assert "Kept for 3 months" in text_of(reader, address)
+
+
 def test_dismissing_hides_it_only_for_oneself(
     world: World, admin: Client, reader: Client, account_admin: User
 ) -> None:

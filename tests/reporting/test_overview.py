@@ -33,9 +33,26 @@ def test_all_is_well_is_said_when_it_is(world: World, reader: Client) -> None:
     for server in (world.sandbox, world.utility_server):
         BackupFactory(resource=server, completed_at=timezone.now() - timedelta(hours=3))
     text = text_of(reader, url("overview", world.account))
-    assert "2 of 2 servers have a good backup and no failure since" in text
+    assert "All 2 resources are within the 24-hour RPO" in text
     assert "Nothing needs attention" in text
     assert "3 h ago" in text
+
+
+def test_what_is_older_than_the_target_comes_first_and_is_led_to(
+    world: World, reader: Client
+) -> None:
+    BackupFactory(resource=world.sandbox)
+    drive = volume(world.account, kind=Resource.Kind.PERSONAL_DRIVE)
+    for resource, hours in ((world.utility_server, 30), (drive, 50)):
+        at = timezone.now() - timedelta(hours=hours)
+        BackupFactory(resource=resource, created_at=at, completed_at=at)
+    text = text_of(reader, url("overview", world.account))
+    assert "2 of 3 resources are outside the 24-hour RPO" in text
+    assert "The other 1 has a good backup of the last 24 h. 2 things need attention" in text
+    assert "Personal Drive: 1 of 1 has no good backup of the last 24 h" in text
+    assert "The oldest is of 2 d 2 h ago." in text
+    assert reverse("backups:utility_server_list", args=[world.account.pk]) in text
+    assert reverse("volumes:volume_list", args=[world.account.pk]) + "?sort=last_backup_at" in text
 
 
 def test_a_server_without_backup_is_not_backed_up_and_can_be(

@@ -10,7 +10,10 @@ from tests.factories import NotificationFactory
 from tests.people import World
 from tests.reporting.pages import HTMX, failed_task, text_of, url
 
-LISTS = ["overview", "task_list", "notification_list", "audit_list"]
+LISTS = [
+    "overview", "task_list", "notification_list", "audit_list", "session_list",
+    "session_log_list", "report_list",
+]  # fmt: skip
 FRAGMENTS = ["task_widget"]
 CHANGES = ["task_cancel", "task_retry", "task_acknowledge"]
 

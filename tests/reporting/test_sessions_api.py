@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import get_resolver
@@ -21,14 +20,16 @@ from portal.audit import SYSTEM
 from portal.engine import clock
 from portal.models import Account, AuditEntry, Resource, Task
 from reporting import api_keys, sessions
-from reporting.models import ApiKey, Session, SessionEvent, Wait
+from reporting.models import ApiKey, DataAvailability, DataType, Session, SessionEvent, Wait
 from reporting.models.api_keys import SESSION_BROKER
+from tests.clock import JumpClock
 from tests.factories import ResourceFactory, TaskFactory
 from tests.people import World
 
 pytestmark = pytest.mark.django_db
 EVENTS, ATTACH = "/api/v1/sessions/events", "/api/v1/sessions/attach"
-MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+# What lies far back is refused.
+MONDAY = (datetime.now(UTC) - timedelta(days=7)).replace(microsecond=0)
 Post = Callable[..., Any]
 
 
@@ -87,6 +88,8 @@ def test_a_session_is_what_its_events_tell(world: World, post: Post) -> None:
         "192.0.2.7",
         "radiology",
     )
+    # It was not told, but the machine is known.
+    assert session.instance_type == "AHV 4 vCPU · 16 GB"
 
 
 def test_told_twice_is_recorded_once(world: World, post: Post) -> None:
@@ -248,6 +251,50 @@ def test_what_lies_in_the_future_is_rejected(world: World, post: Post) -> None:
     assert "future" in outcome["problem"]
 
 
+@pytest.mark.usefixtures("periods")
+def test_what_may_be_purged_by_now_is_not_told_anew(world: World, post: Post) -> None:
+    """A month is what Session Logs are kept: events of what ended before it may be gone."""
+    now = datetime(2026, 3, 31, 12, tzinfo=UTC)
+    cutoff = datetime(2026, 2, 28, 12, tzinfo=UTC)
+    at = JumpClock()
+
+    def told(when: datetime, now: datetime, **more: Any) -> Any:
+        at.time = now
+        with clock.using(at):
+            given = event(world.account, occurred_at=when.isoformat(), **more)
+            return post(batch(given)).json()["outcomes"][0]
+
+    second = timedelta(seconds=1)
+    outcome = told(cutoff - second, now)
+    assert outcome["status"] == "rejected"
+    assert outcome["problem"] == (
+        "occurred_at is too long ago: events are kept from 2026-02-28 12:00 UTC on."
+    )
+    assert not Session.objects.exists()
+    assert told(cutoff, now)["status"] == "accepted"
+    closed = {"type": "closed", "close_reason": "inactivity"}
+    assert told(cutoff + second, now, **closed)["status"] == "accepted"
+    session = Session.objects.get()
+    SessionEvent.objects.all().delete()
+    outcome = told(now, now + 2 * second, type="reconnected")
+    assert outcome["status"] == "rejected"
+    assert "The session ended before 2026-02-28 12:00 UTC" in outcome["problem"]
+    session.refresh_from_db()
+    assert (session.state, session.ended_at) == ("closed", cutoff + second)
+    assert not SessionEvent.objects.exists()
+
+
+@pytest.mark.usefixtures("periods")
+def test_a_shorter_session_trail_ends_what_is_taken_in_too(world: World, post: Post) -> None:
+    DataAvailability.objects.filter(pk=DataType.SESSION_LOGS).update(months=None)
+    old = datetime.now(UTC) - timedelta(days=63)
+    (outcome,) = post(batch(event(world.account, occurred_at=old.isoformat()))).json()["outcomes"]
+    assert outcome["status"] == "rejected"
+    later = datetime.now(UTC) - timedelta(days=50)
+    (outcome,) = post(batch(event(world.account, occurred_at=later.isoformat()))).json()["outcomes"]
+    assert outcome["status"] == "accepted"
+
+
 def test_a_returning_user_is_told_why_and_how_long_and_the_wait_is_recorded(
     world: World, post: Post
 ) -> None:
@@ -275,18 +322,6 @@ def test_a_returning_user_is_told_why_and_how_long_and_the_wait_is_recorded(
     assert wait.free_at is not None
 
 
-def test_a_key_that_asks_too_often_is_told_to_wait(world: World, post: Post) -> None:
-    assert post({}, ATTACH).status_code == 422
-    (key,) = ApiKey.objects.all()
-    kept = f"api-rate-{key.pk.hex}"
-    # As it stands after as many requests as may be made in a minute.
-    cache.set(kept, cache.get(kept) * 600)
-    answer = post({}, ATTACH)
-    assert answer.status_code == 429
-    assert 0 < int(answer["Retry-After"]) <= 60
-    assert "Wait" in answer.json()["message"]
-
-
 def test_strangers_accounts_cannot_be_asked_about(
     world: World, elsewhere: World, post: Post
 ) -> None:
@@ -297,7 +332,7 @@ def test_strangers_accounts_cannot_be_asked_about(
 def test_every_address_of_the_api_needs_a_key(world: World, post: Post) -> None:
     found = [p for p in get_resolver().reverse_dict if isinstance(p, str)]
     assert not [name for name in found if name.startswith("api")]
-    for path in (EVENTS, ATTACH):
+    for path in (EVENTS, ATTACH, "/api/v1/sessions/capacity"):
         assert post({}, path, **{"X-Nothing": "1"}).status_code == 401
         assert Client().get(path).status_code == 405
     assert Client().get("/api/v1/").status_code == 404

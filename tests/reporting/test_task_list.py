@@ -161,3 +161,38 @@ def test_a_list_of_one_page_is_counted_by_its_rows(world: World, reader: Client)
 def test_what_the_shell_counts_is_read_from_an_index(world: World) -> None:
     active = Task.objects.filter(account=world.account).active()
     assert "COVERING INDEX task_by_state" in active.values("state").explain()
+
+
+def test_a_row_leads_to_the_page_of_its_entity(world: World, reader: Client) -> None:
+    from django.urls import reverse
+
+    running_task(world.utility_server)
+    page = reverse(
+        "backups:utility_server_detail", args=[world.account.pk, world.utility_server.pk]
+    )
+    text = text_of(reader, url("task_list", world.account))
+    assert f'<a href="{page}">{world.utility_server.name}</a>' in text
+    assert "Kept for 12 months" in text
+
+
+def test_one_entity_has_a_page_of_its_tasks_those_among_many_too(
+    world: World, elsewhere: World, reader: Client
+) -> None:
+    parent = TaskFactory(account=world.account, title="Of many")
+    failed_task(world.utility_server, title="Its own", parent=parent)
+    running_task(world.sandbox, title="Of another")
+    failed_task(elsewhere.utility_server, title="Of a stranger")
+    address = url("task_list", world.account)
+    text = text_of(reader, f"{address}?resource={world.utility_server.pk}")
+    assert "Its own" in text
+    assert f"{world.utility_server.name} alone" in text
+    for other in ("Of many", "Of another", "Of a stranger"):
+        assert other not in text
+    theirs = text_of(reader, f"{address}?resource={elsewhere.utility_server.pk}")
+    assert "Of a stranger" not in theirs
+    assert elsewhere.utility_server.name not in theirs
+    assert "Its own" not in text_of(reader, f"{address}?resource=nonsense", **HTMX)
+    task = failed_task(world.utility_server)
+    assert f"{address}?resource={world.utility_server.pk}" in text_of(
+        reader, url("task_detail", world.account, task.pk)
+    )

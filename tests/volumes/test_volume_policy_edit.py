@@ -7,7 +7,9 @@ from datetime import time, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from backups.models import Backup, VolumePolicy
 from portal.models import AuditEntry, Task, User
 from tests.factories import BackupFactory
 from tests.people import World
+from tests.reporting.pages import plan_of
 from tests.volumes.backup_pages import (
     DESKTOP,
     DRIVE,
@@ -215,6 +218,17 @@ def test_the_preview_is_over_all_volumes_of_the_kind(world: World, admin: Client
     told = preview(admin, world, DRIVE, keep_scheduled="1", keep_manual="1")
     assert "1 backup, the oldest" in told
     assert "Deleted by" not in preview(admin, world, is_scheduled="", keep_scheduled="1")
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by how many rows there are")
+def test_the_preview_counts_by_an_index_alone(world: World, admin: Client) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        preview(admin, world, keep_scheduled="2", keep_manual="2")
+    counts = [each["sql"] for each in asked.captured_queries if "COUNT(*)" in each["sql"]]
+    plans = [plan_of(sql) for sql in counts if "backups_backup" in sql]
+    assert len(plans) == 2
+    for plan in plans:
+        assert any("COVERING INDEX backup_held" in line for line in plan), plan
 
 
 def test_a_changed_time_says_when_it_applies_first_until_it_does(

@@ -52,7 +52,8 @@ class Arrivals:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
-        self._unseen: dict[str, float] = {}
+        # Since when it shows nowhere, and when that was seen last.
+        self._unseen: dict[str, tuple[float, float]] = {}
         self._lost: set[str] = set()
 
     def progress(self, ids: Iterable[str]) -> dict[str, Progress]:
@@ -102,8 +103,12 @@ class Arrivals:
 
     def _given_up(self, id_: str, patience: float) -> Progress:
         with self._lock:
-            since = self._unseen.setdefault(id_, self._monotonic())
-            if self._monotonic() - since < patience:
+            now = self._monotonic()
+            since, looked = self._unseen.get(id_, (now, now))
+            if now - looked > patience:
+                since = now  # that was another wait, which others have ended
+            self._unseen[id_] = (since, now)
+            if now - since < patience:
                 return RUNNING
             self._lost.add(id_)
             return DONE

@@ -15,7 +15,14 @@ from portal.clouds.ahv import domain_wire, wire
 from portal.clouds.ahv.domain_wire import Group
 from portal.clouds.ahv.http import Answer, PrismSession
 from portal.clouds.ahv.wire import Task, Vm, VmDisk
-from portal.clouds.api import CloudRefused, CloudUnreachable, NotFound, Operation, SignInRefused
+from portal.clouds.api import (
+    CloudRefused,
+    CloudUnreachable,
+    NotFound,
+    Operation,
+    SignInRefused,
+    Storage,
+)
 
 # int32: clients ask for everything with it, and `tasks/list` keeps the oldest of fewer (8).
 ALL = 2147483647
@@ -24,6 +31,9 @@ TASK = "task:"
 ENDED = "ended:"
 # Nothing to ask about: done at once, the verb looks again.
 AGAIN = "again:"
+# The name of no protection domain: ours end with the id of something.
+NO_DOMAIN = "standby-pd-none"
+STORAGE = ("usage", "capacity")
 UNDER_WAY = frozenset({"running", "queued"})
 
 
@@ -40,6 +50,25 @@ class Cluster:
     def describe(self) -> Answer:
         """GET /cluster, which has no envelope."""
         return self.http.get("/cluster")
+
+    def storage(self) -> Storage | None:
+        """``usage_stats`` of GET /cluster: text, and "-1" for what is not known (1.5)."""
+        told = wire.obj(self.describe().body).get("usage_stats") or {}
+        used, capacity = (wire.number(told, f"storage.{name}_bytes") for name in STORAGE)
+        return Storage(used, capacity) if used >= 0 and capacity > 0 else None
+
+    def is_read_only(self) -> bool:
+        """Whether the user is a viewer, to whom every change is refused with 403 (1.2).
+
+        Nothing tells a user's role: so what cannot be there is deleted, and nothing happens.
+        """
+        try:
+            self.http.delete(f"/protection_domains/{NO_DOMAIN}")
+        except SignInRefused:
+            return True
+        except CloudRefused:
+            return False
+        return False
 
     def vms(self, *, name: str = "", with_disks: bool = True) -> list[Vm]:
         """GET /vms, all of them or those of this name. Names are not unique."""

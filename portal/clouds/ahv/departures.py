@@ -45,7 +45,8 @@ class Departures:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looked: dict[str, float] = {}
-        self._unseen: dict[str, float] = {}
+        # Since when it shows nowhere, and when that was seen last.
+        self._unseen: dict[str, tuple[float, float]] = {}
         # What was waited for in vain: it broke off, or nothing is told of it.
         self._verdicts: dict[str, str] = {}
 
@@ -81,8 +82,12 @@ class Departures:
                 self._unseen.pop(id_, None)
             return DONE if state == SENT else RUNNING
         with self._lock:
-            since = self._unseen.setdefault(id_, self._monotonic())
-            if self._monotonic() - since < PATIENCE:
+            now = self._monotonic()
+            since, looked = self._unseen.get(id_, (now, now))
+            if now - looked > PATIENCE:
+                since = now  # that was another wait, which others have ended
+            self._unseen[id_] = (since, now)
+            if now - since < PATIENCE:
                 return RUNNING
             self._verdicts[id_] = state
             self._unseen.pop(id_, None)

@@ -82,7 +82,8 @@ class AhvCloud:
 
     def inventory(self) -> Inventory:
         servers = [vm.to_server() for vm in self._cluster.vms() if not vm.is_ours]
-        return Inventory(tuple(servers), tuple(volumes.listed(self._cluster.groups())))
+        groups = tuple(volumes.listed(self._cluster.groups()))
+        return Inventory(tuple(servers), groups, self._cluster.storage())
 
     def server(self, server_id: str) -> Server:
         return self._cluster.vm(server_id).to_server()

@@ -18,7 +18,7 @@ STATUS_PREFIX = "relationship_"
 
 
 def site_facts(cluster: Cluster, identity: Identity) -> SiteFacts:
-    """GET the cluster, its containers, Remote Sites, machines and volume groups."""
+    """GET the cluster, its containers, Remote Sites, machines and volume groups; try the rights."""
     told = wire.obj(cluster.describe().body)
     names = {
         wire.text(each, "storage_container_uuid"): wire.text(each, "name")
@@ -32,6 +32,7 @@ def site_facts(cluster: Cluster, identity: Identity) -> SiteFacts:
         links=tuple(_link(each) for each in links if not each.get("marked_for_removal")),
         containers=tuple(sorted(names.values())),
         placed=_placed(cluster, names),
+        is_read_only=cluster.is_read_only(),
     )
 
 

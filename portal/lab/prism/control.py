@@ -48,6 +48,8 @@ def _show_vm(vm: Vm) -> dict[str, Any]:
         "uuid": vm.uuid,
         "name": vm.name,
         "power_state": vm.power_state,
+        "vcpus": vm.vcpus,
+        "memory_mb": vm.memory_mb,
         "description": vm.description,
         "guest_shutdown_seconds": vm.guest_shutdown_seconds,
         "disks": _show_disks(vm),
@@ -203,5 +205,5 @@ def guests_set(cluster: PrismCluster, request: Request) -> Answer:
 
 @CONTROL("POST", "/identity")
 def identitychange(cluster: PrismCluster, request: Request) -> Answer:
-    """``version``, ``is_upgrading``, ``environment`` (PE or PC), ``hypervisor``, and others."""
+    """``version``, ``is_upgrading``, ``environment`` (PE or PC), ``is_viewer``, and others."""
     return change(cluster.identity, request)

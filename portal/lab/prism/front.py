@@ -24,6 +24,9 @@ BASES: dict[tuple[str, ...], Routes[PrismCluster]] = {
 }
 
 
+LOOKS = (["tasks", "list"], ["tasks", "poll"])
+
+
 class PrismFront:
     """One cluster's port."""
 
@@ -58,7 +61,10 @@ class PrismFront:
             token = self.sessions.admit(_cookie(call), authorization, self.site.now)
         except PermissionError:
             return Answer(error_body("Authentication required"), 401)
-        answer = self._handle(call)
+        if self.site.identity.is_viewer and not _is_look(call):
+            answer = Answer(error_body("Access is denied"), 403)
+        else:
+            answer = self._handle(call)
         if token is None:
             return answer
         cookies = {"Set-Cookie": f"{COOKIE}={token}; Path=/; Secure; HttpOnly"}
@@ -86,6 +92,11 @@ class PrismFront:
             is_old = self.site.dialect.errors == "500" and refusal.status != 405
             status = 500 if is_old else refusal.status
             return Answer(error_body(str(refusal), refusal.code), status)
+
+
+def _is_look(call: Call) -> bool:
+    """GET, and the two lists of tasks that are asked for by POST."""
+    return call.request.method == "GET" or call.segments[-2:] in LOOKS
 
 
 def _split(segments: list[str]) -> tuple[Routes[PrismCluster], list[str]]:

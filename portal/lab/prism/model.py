@@ -403,3 +403,5 @@ class Identity:
     is_upgrading: bool = False
     hypervisor: str = "kKvm"
     environment: str = "PE"
+    # Whether its one user may only look (1.2): every change is refused with 403 (I).
+    is_viewer: bool = False

@@ -31,7 +31,7 @@ def _cluster(cluster: PrismCluster) -> Json:
         "ntp_servers": [],
         "rackable_units": [],
         "stats": {"hypervisor_cpu_usage_ppm": "-1"},
-        "usage_stats": {"storage.usage_bytes": str(_used(cluster))},
+        "usage_stats": {name: str(number) for name, number in _usage(cluster).items()},
     }
 
 
@@ -115,6 +115,17 @@ def _used(cluster: PrismCluster, container: str | None = None) -> int:
         for disk in holder.disks
         if container in (None, disk.container)
     )
+
+
+def _usage(cluster: PrismCluster) -> dict[str, int]:
+    """Containers share one pool: each may grow to all of it, and so may the cluster."""
+    capacity = max((each.capacity_bytes for each in cluster.containers.values()), default=-1)
+    used = _used(cluster)
+    return {
+        "storage.capacity_bytes": capacity,
+        "storage.usage_bytes": used,
+        "storage.free_bytes": max(0, capacity - used) if capacity >= 0 else -1,
+    }
 
 
 def _container(cluster: PrismCluster, container: Container) -> Json:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.processes.demo import broker_settings, lab_ports, port_of
+from reporting import demo_history
 from reporting.demo import Lab, load
 from reporting.demo_sessions import write_settings
 
@@ -33,4 +34,5 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The lab does not answer: {error}. Start it with: python -m portal.lab"
             ) from error
+        demo_history.load(self.stdout.write)
         write_settings(lab, f"http://127.0.0.1:{port_of(os.environ)}", broker_settings())

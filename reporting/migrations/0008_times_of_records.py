@@ -5,8 +5,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0012_times_of_records"),
-        ("reporting", "0004_figures"),
+        ("portal", "0016_times_of_records"),
+        ("reporting", "0007_what_is_counted"),
     ]
 
     operations = [

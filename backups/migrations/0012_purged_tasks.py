@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0008_missing_since"),
-        ("portal", "0012_times_of_records"),
+        ("backups", "0011_backup_held"),
+        ("portal", "0016_times_of_records"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0012_times_of_records"),
+        ("portal", "0016_times_of_records"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0011_fill_names_in_the_audit_trail"),
+        ("portal", "0015_tasks_by_api"),
     ]
 
     operations = [
