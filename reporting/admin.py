@@ -70,11 +70,15 @@ class DataAvailabilityForm(_AvailabilityForm):
         if more > 0:
             self.add_error(
                 "is_accepted",
-                f"The next purge would remove {going.rows:,} rows of {row}, {more:,} of them only "
+                f"The next purge would remove {_rows(going.rows)} of {row}, {more:,} of them only "
                 f"because of this change; the oldest is of {going.oldest:%d %b %Y}. They cannot be "
                 "brought back. Tick this and save again to go on.",
             )
         return cleaned
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' if number != 1 else ''}"
 
 
 @admin.register(DataAvailability)

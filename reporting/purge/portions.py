@@ -12,14 +12,16 @@ from django.db import connection, transaction
 
 from portal.audit import SYSTEM, Actor, record
 from reporting.models import DataAvailability
-from reporting.purge.batches import remove_batch
-from reporting.purge.rules import SIGN_INS, Due, due
+from reporting.purge.batches import referring_to, remove_batch
+from reporting.purge.rules import SIGN_INS, Due, Source, due
 
-# A batch as long as this keeps nobody waiting; its size goes after it. Smaller ones than the
-# least do not help: where they take long, it is not their rows.
+# A batch as long as this keeps nobody waiting; its size goes after it.
 AIM_SECONDS = {"postgresql": 0.02, "sqlite": 0.01}
-FIRST, LEAST = 1000, 1000
+FIRST = 1000
 MOST = {"postgresql": 20_000, "sqlite": 1000}
+# Smaller ones do not help: where they take long, it is not their rows, but a busy machine. A row
+# that others refer to takes twenty times as long.
+LEAST, LEAST_REFERRED = {"postgresql": 5000, "sqlite": 1000}, 500
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Progress:
         return asdict(self)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def purge_portion(
     data_type: str,
     progress: Progress,
@@ -68,7 +70,7 @@ def purge_portion(
     return ahead
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def sign_ins_portion(progress: Progress, now: datetime) -> Progress:
     """Remove the next batch of sign-ins that had run out at ``now``."""
     return _portion(Due(now, SIGN_INS), progress, None)
@@ -85,7 +87,7 @@ def _portion(wanted: Due, progress: Progress, account: UUID | None) -> Progress:
         progress,
         since=batch.ahead.isoformat() if batch.ahead else None,
         removed=progress.removed + batch.removed,
-        size=_next_size(progress.size, batch.removed, took),
+        size=_next_size(source, progress.size, batch.removed, took),
         pause=_pause(took),
     )
     if batch.ahead:
@@ -94,11 +96,12 @@ def _portion(wanted: Due, progress: Progress, account: UUID | None) -> Progress:
     return replace(progress, source=progress.source + 1, is_over=is_over)
 
 
-def _next_size(size: int, removed: int, took: float) -> int:
-    """As many as the next batch can do in the time it should take, and not twice as many."""
+def _next_size(source: Source, size: int, removed: int, took: float) -> int:
+    """As many as the next batch can do in the time it should take; at most twice as many."""
     wanted = size * min(1.5, max(0.5, AIM_SECONDS[connection.vendor] / took))
     most = MOST[connection.vendor] if removed >= size else size
-    return int(min(most, max(min(LEAST, size), wanted)))
+    least = LEAST_REFERRED if referring_to(source.model) else LEAST[connection.vendor]
+    return int(min(most, max(min(least, 2 * size), wanted)))
 
 
 def _pause(took: float) -> float:

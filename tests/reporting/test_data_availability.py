@@ -109,7 +109,7 @@ def test_staff_take_a_star_away_knowing_what_goes(staff: User, sign_in: SignIn) 
     )  # fmt: skip
     client, url = sign_in(staff), "/admin/reporting/dataavailability/usage/change/"
     assert "nothing goes while its account lives" in client.get(url).text
-    assert "remove 1 rows of Usage" in client.post(url, {"months": 12}).text
+    assert "remove 1 row of Usage" in client.post(url, {"months": 12}).text
     assert client.post(url, {"months": 12, "is_accepted": "on"}).status_code == 302
     assert not DataAvailability.objects.get(data_type=DataType.USAGE).is_starred
     entry = AuditEntry.objects.get(action="data_availability.edit")
