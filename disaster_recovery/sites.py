@@ -168,7 +168,9 @@ def _count(account: Account) -> dict[str, Kept]:
 
 
 def _oldest_first(old: Q) -> QuerySet[Account]:
-    return Account.objects.filter(old).order_by(F("kept__counted_at").asc(nulls_first=True))
+    return (
+        Account.objects.living().filter(old).order_by(F("kept__counted_at").asc(nulls_first=True))
+    )
 
 
 @every_minute

@@ -55,7 +55,7 @@ def sample_machines() -> None:
         kind__in=POOLS, is_missing=False, cloud_account__synced_at__gte=now - FRESH
     )
     there = fresh.filter(account=OuterRef("pk"))
-    accounts = Account.objects.filter(Exists(there), ~Exists(counted))
+    accounts = Account.objects.living().filter(Exists(there), ~Exists(counted))
     due = list(accounts.values_list("pk", flat=True))
     if not due:
         return

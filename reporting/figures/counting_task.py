@@ -64,7 +64,7 @@ def _note_new() -> None:
     """Begin to count accounts that have their first session."""
     there = Counted.objects.filter(account=OuterRef("pk"))
     sessions = Session.objects.filter(account=OuterRef("pk"))
-    new = Account.objects.filter(~Exists(there), Exists(sessions))
+    new = Account.objects.living().filter(~Exists(there), Exists(sessions))
     Counted.objects.bulk_create([Counted(account=each) for each in new], ignore_conflicts=True)
 
 

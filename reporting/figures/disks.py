@@ -48,7 +48,8 @@ def _due(zone: ZoneInfo, today: date) -> QuerySet[Account]:
     """Accounts of a zone that have volumes, and no look at them today."""
     sampled = DiskSample.objects.filter(account=OuterRef("pk"), day=today)
     seen = _seen(first_of_day(today, zone)).filter(account=OuterRef("pk"))
-    return Account.objects.filter(Exists(seen), ~Exists(sampled), time_zone=zone.key)
+    accounts = Account.objects.living().filter(time_zone=zone.key)
+    return accounts.filter(Exists(seen), ~Exists(sampled))
 
 
 def _seen(since: datetime) -> QuerySet[Resource]:

@@ -17,11 +17,11 @@ from reporting.purge.rules import SIGN_INS, Due, Source, due
 
 # A batch as long as this keeps nobody waiting; its size goes after it.
 AIM_SECONDS = {"postgresql": 0.02, "sqlite": 0.01}
-FIRST = 1000
+FIRST = 500
 MOST = {"postgresql": 20_000, "sqlite": 1000}
 # Smaller ones do not help: where they take long, it is not their rows, but a busy machine. A row
-# that others refer to takes twenty times as long.
-LEAST, LEAST_REFERRED = {"postgresql": 5000, "sqlite": 1000}, 500
+# that others refer to takes fifty times as long.
+LEAST, LEAST_REFERRED = {"postgresql": 5000, "sqlite": 1000}, 250
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _portion(wanted: Due, progress: Progress, account: UUID | None) -> Progress:
         progress,
         since=batch.ahead.isoformat() if batch.ahead else None,
         removed=progress.removed + batch.removed,
-        size=_next_size(source, progress.size, batch.removed, took),
+        size=_next_size(source, progress.size, took),
         pause=_pause(took),
     )
     if batch.ahead:
@@ -96,12 +96,11 @@ def _portion(wanted: Due, progress: Progress, account: UUID | None) -> Progress:
     return replace(progress, source=progress.source + 1, is_over=is_over)
 
 
-def _next_size(source: Source, size: int, removed: int, took: float) -> int:
+def _next_size(source: Source, size: int, took: float) -> int:
     """As many as the next batch can do in the time it should take; at most twice as many."""
     wanted = size * min(1.5, max(0.5, AIM_SECONDS[connection.vendor] / took))
-    most = MOST[connection.vendor] if removed >= size else size
     least = LEAST_REFERRED if referring_to(source.model) else LEAST[connection.vendor]
-    return int(min(most, max(min(least, 2 * size), wanted)))
+    return int(min(MOST[connection.vendor], max(min(least, 2 * size), wanted)))
 
 
 def _pause(took: float) -> float:

@@ -15,6 +15,7 @@ from backups.models import Backup, BackupPolicy, Replica, VolumePolicy
 from disaster_recovery.models import RecoverySettings
 from portal.audit import SYSTEM
 from portal.engine.runner import Runner
+from portal.engine.ticks import run_ticks
 from portal.models import (
     Account,
     AuditEntry,
@@ -221,3 +222,13 @@ def test_a_living_account_without_records_stays(world: World) -> None:
     NotificationFactory()
     purge(timezone.now())
     assert is_there(world.account)
+
+
+def test_its_sessions_are_counted_no_more(world: World) -> None:
+    MAKE[DataType.SESSION_TRAIL](world.account, timezone.now() - timedelta(hours=2))
+    terminate(SYSTEM, world.account, with_objects=False)
+    _drive()
+    assert Session.objects.filter(account=world.account).exists()
+    run_ticks()
+    _drive()
+    assert not Counted.objects.filter(account=world.account).exists()
