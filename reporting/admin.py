@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from backups.admin import AccountWithSystemsAdmin
 from portal.admin.audited import Audited, ReadOnly
-from portal.admin.tenancy import AccountAdmin
 from portal.audit import Actor
 from portal.engine import clock
 from portal.models import Account
@@ -131,11 +131,11 @@ admin.site.unregister(Account)
 
 
 @admin.register(Account)
-class TerminableAccountAdmin(AccountAdmin):
-    """Accounts as the ground floor shows them, and their end, which concerns every floor."""
+class TerminableAccountAdmin(AccountWithSystemsAdmin):
+    """Accounts as the floors below show them, and their end, which concerns every floor."""
 
-    list_display = (*AccountAdmin.list_display, "standing")
-    readonly_fields = (*AccountAdmin.readonly_fields, "standing")
+    list_display = (*AccountWithSystemsAdmin.list_display, "standing")
+    readonly_fields = (*AccountWithSystemsAdmin.readonly_fields, "standing")
 
     @admin.display(description="Standing")
     def standing(self, account: Account) -> str:

@@ -223,6 +223,10 @@ def test_nobody_who_is_not_signed_in_gets_further_than_sign_in(
             assert answer["Location"].startswith("/sign-in/")
 
 
+# Whoever takes data along leaves an entry in the trail, and nothing else.
+TAKEN_ALONG = {"reporting:report_export", "reporting:report_print"}
+
+
 @pytest.mark.parametrize("address", ours(), ids=str)
 def test_reading_changes_nothing(
     address: Address, things: Things, customer_admin: User, sign_in: Callable[[User], Client]
@@ -231,7 +235,10 @@ def test_reading_changes_nothing(
     client, path = sign_in(customer_admin), things.path(address)
     for method, fragment in itertools.product(("get", "head"), ({}, {"HX-Request": "true"})):
         getattr(client, method)(path, headers=fragment)
-    assert _counts() == before
+    after = _counts()
+    if address.name in TAKEN_ALONG:
+        assert after.pop("AuditEntry") > before.pop("AuditEntry")
+    assert after == before
 
 
 def _counts() -> dict[str, int]:

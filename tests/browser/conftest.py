@@ -48,6 +48,13 @@ def administrator(scene: Scene) -> User:
     return user
 
 
+_SETTLED = """() => Promise.allSettled(
+  document.getAnimations()
+    .filter((each) => each.effect.getComputedTiming().iterations !== Infinity)
+    .map((each) => each.finished)
+)"""
+
+
 class Browser:
     """A signed-in tab, with what a test asks of any page."""
 
@@ -82,6 +89,8 @@ class Browser:
         """Nothing blocked by the policy, no script error, nothing axe finds, no sideways scroll."""
         assert self.page.evaluate("window.blocked") == []
         assert self.errors == []
+        # What fades in has less contrast until it is there.
+        self.page.evaluate(_SETTLED)
         results = Axe().run(self.page)
         assert results.violations_count == 0, results.generate_report()
         self.assert_no_sideways_scroll()
