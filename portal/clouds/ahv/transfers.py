@@ -182,8 +182,10 @@ class Sending:
     def ensure_order_not_sending(self, order: Order) -> Operation | tuple[str, ...]:
         """Of what is sent as soon as it is taken: until none of it can leave any more."""
         taken = backups.ensure_not_ordered(self.domains, order)
-        if isinstance(taken, Operation) or not taken:
-            return taken or ()
+        if isinstance(taken, Operation):
+            return taken
+        if not taken:
+            return ()  # and no domain, perhaps
         abort(self.domains, order.domain, {each.id for each in taken})
         for each in taken:
             if self.departures.stands(order.domain, each.id, order.link) == UNDER_WAY:
