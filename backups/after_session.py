@@ -95,8 +95,9 @@ class BackupAfterSession(CreateVolumeBackup):
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
         replace(AWAIT_GUEST, when=_stops),
-        *CreateVolumeBackup.cleanup,
+        # First: the rest may wait for a link, and the desktop's user does not.
         replace(POWER_BACK, when=_stops),
+        *CreateVolumeBackup.cleanup,
     )
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from backups.models import Backup, IllegalTransition, Replica, settings_of
 from backups.replicas import removals_of, restore_args
+from backups.sent_along import secondary_of
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import PowerState
@@ -205,6 +206,7 @@ def create_volume_backup(
         subject=name,
         account=resource.account,
         cloud_account=resource.cloud_account,
+        other_cloud_account=secondary_of(resource.account),
         resource=resource,
         exclusive=True,
         origin=origin,

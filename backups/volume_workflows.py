@@ -22,6 +22,7 @@ from backups.replicas import (
     mark_of,
     source_of,
 )
+from backups.sent_along import STOP_SENDING, TAKE_BACK, left_there, target
 from backups.workflows import (
     AWAIT_GUEST,
     POWER_BACK,
@@ -38,7 +39,6 @@ from portal.clouds.api import (
     NotFound,
     Operation,
     PowerState,
-    Target,
     Volume,
 )
 from portal.engine import clock
@@ -85,8 +85,7 @@ LOOK = Step("look", "Check the volume", _look)
 
 def _copy(job: Job) -> Operation | Learned:
     ensure = job.cloud.ensure_desktop_copy if _is_desktop(job) else job.cloud.ensure_volume_copy
-    to = Target(**job.args["to"]) if job.args.get("to") else None
-    answer = ensure(job.args["server"], job.token, mark_of(job), to)
+    answer = ensure(job.args["server"], job.token, mark_of(job), target(job))
     return {"copy": answer.id} if isinstance(answer, Copy) else answer
 
 
@@ -111,7 +110,9 @@ class CreateVolumeBackup(Workflow):
         Step("check", "Check the backup", _check),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
+        STOP_SENDING,
         Step("remove_copy", "Remove the incomplete backup", _remove_copy),
+        TAKE_BACK,
     )
 
     def done(self, task: Task) -> None:
@@ -130,14 +131,13 @@ class CreateVolumeBackup(Workflow):
 
     def failed(self, task: Task) -> None:
         """One among many is told of with the others, by the task that started them."""
-        backup = Backup.objects.get(task=task)
-        if task.state == Task.State.CANCELED:
-            backup.move_to(Backup.Status.CANCELED)
-            return
-        backup.move_to(Backup.Status.FAILED, error=task.error)
-        if task.parent_id is None:
-            body = f"“{backup.name}”: {task.error} {task.advice}"
-            title = f"Backup of {backup.resource} failed"
+        backup, left = Backup.objects.get(task=task), left_there(task)
+        is_canceled = task.state == Task.State.CANCELED
+        error = left if is_canceled else f"{task.error} {left}".strip()
+        backup.move_to(Backup.Status.CANCELED if is_canceled else Backup.Status.FAILED, error=error)
+        if task.parent_id is None and error:
+            body = f"“{backup.name}”: {error} {task.advice}".strip()
+            title = f"Backup of {backup.resource} {'cancelled' if is_canceled else 'failed'}"
             tell_of(task, Level.ERROR, title, body, kind=Kind.BACKUP)
 
     def retry(self, task: Task, actor: Actor) -> Task | None:

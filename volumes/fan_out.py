@@ -24,11 +24,12 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, JSONObject, Left
 
 from backups.models import Backup, VolumePolicy, note_latest
+from backups.sent_along import secondary_of
 from backups.services import target_of
 from portal import engine
 from portal.bulk import Dashed, among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine.requests import TITLE_LENGTH
-from portal.models import Resource, Task
+from portal.models import Account, Resource, Task
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def _task(parent: Task, child: Any, now: datetime) -> dict[str, Any]:
         "subject": parent.args["name"],
         "account": F("account"),
         "cloud_account": F("cloud_account"),
+        "other_cloud_account": _secondary(parent),
         "resource": F("pk"),
         "parent": parent.pk,
         "is_exclusive": True,
@@ -110,9 +112,18 @@ def _task(parent: Task, child: Any, now: datetime) -> dict[str, Any]:
 
 
 def _target(parent: Task) -> dict[str, Value]:
+    return {key: Value(value) for key, value in target_of(_account(parent)).items()}
+
+
+def _secondary(parent: Task) -> UUID | None:
+    secondary = secondary_of(_account(parent))
+    return secondary.pk if secondary else None
+
+
+def _account(parent: Task) -> Account:
     if parent.account is None:
         raise ValueError(f"task {parent.pk} of volumes has no account")
-    return {key: Value(value) for key, value in target_of(parent.account).items()}
+    return parent.account
 
 
 def _backup(parent: Task, child: Any, now: datetime) -> dict[str, Any]:

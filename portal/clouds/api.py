@@ -449,6 +449,15 @@ class VolumeCloud(Protocol):
         A half-made one too, and one that is only ordered. None: it is not there.
         """
 
+    def ensure_volume_copy_not_sending(
+        self, token: str, mark: Mark, to: Target
+    ) -> Operation | Sequence[str]:
+        """Let nothing leave any more of what `ensure_volume_copy`, or that of desktops, sends.
+
+        Answers by what ids the receiver may know what has left: `ensure_not_received` takes
+        them. Nothing here is removed. Busy while what waits for its link cannot be broken off.
+        """
+
     def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         """Make sure that a restore of the volume can be undone. None: it can."""
 

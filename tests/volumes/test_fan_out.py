@@ -16,7 +16,7 @@ from portal.engine.runner import Runner
 from portal.lab import Fault, Lab, LabServer
 from portal.models import Infrastructure, Notification, Resource, Task
 from portal.refusals import Refused
-from tests.factories import BackupFactory, ResourceFactory, TaskFactory
+from tests.factories import BackupFactory, CloudAccountFactory, ResourceFactory, TaskFactory
 from tests.people import World
 from tests.reporting.many import backup_of_many
 from tests.volume_scene import DESKTOP, build_volume
@@ -49,7 +49,13 @@ def _all(world: World, **more: Any) -> Task:
     return services.backup_selection(SYSTEM, world.account, Selection(**more), name="Before")
 
 
-def test_a_child_is_what_a_backup_of_one_would_be(world: World) -> None:
+@pytest.mark.parametrize("is_replicated", [False, True])
+def test_a_child_is_what_a_backup_of_one_would_be(world: World, is_replicated: bool) -> None:
+    if is_replicated:
+        secondary = CloudAccountFactory.create(customer=world.account.organization.customer)
+        world.account.dr_cloud_account, world.account.dr_enabled = secondary, True
+        world.account.dr_site, world.account.dr_link = "dub-02", "to-dub"
+        world.account.save()
     one, other = _volumes(world, 2)
     single = backups.create_volume_backup(SYSTEM, one, name="Before")
     parent = _all(world, ids=(other.pk,))
@@ -68,6 +74,7 @@ def test_a_child_is_what_a_backup_of_one_would_be(world: World) -> None:
     for field in Task._meta.concrete_fields:
         if field.name not in own:
             assert getattr(made.task, field.attname) == getattr(single.task, field.attname)
+    assert bool(made.task.other_cloud_account_id and made.task.args["to"]) == is_replicated
     mine = {"server": other.external_id, "resource": str(other.pk), "backup": str(made.pk)}
     assert made.task.args == single.task.args | mine
     assert (made.task.parent, made.task.title) == (parent, "Backup pd-1")

@@ -198,11 +198,24 @@ def ensure_none(domains: Domains, order: Order, copy_id: str = "") -> Operation 
         snapshots = domains.snapshots(domain)
         if any(each.id == number for each in snapshots):
             return _drop_all(domains, order, snapshots, number)
+    taken = ensure_not_ordered(domains, order)
+    if isinstance(taken, Operation):
+        return taken
+    for each in taken:
+        drop(domains, each)
+    return None
+
+
+def ensure_not_ordered(domains: Domains, order: Order) -> Operation | list[DrSnapshot]:
+    """Take the order back while it is pending; answer what was taken by it, when it is taken."""
     pending, snapshots = domains.look(order.domain) or ([], [])
     for each in pending:
         if each.retention == order.retention and not _cancel(domains, order, each.id):
             return order.waiting(each.id)
-    return _drop_all(domains, order, snapshots, "")
+    taken = order.among(snapshots)
+    if any(each.state == SCHEDULED for each in taken):
+        return order.waiting("")
+    return taken
 
 
 def _cancel(domains: Domains, order: Order, schedule: str) -> bool:

@@ -34,6 +34,18 @@ def sending(domain: str, snapshot: str, link: str) -> Operation:
     return Operation(f"{SENDING}{domain}:{snapshot}:{link}", "Sending to the other cluster")
 
 
+def abort(domains: Domains, name: str, snapshots: set[str]) -> None:
+    """Break off what is under way of these snapshots. One that waits has no id to do it by."""
+    for each in domains.replications(name):
+        if each.snapshot in snapshots and not each.is_aborted:
+            try:
+                domains.abort(name, each.id)
+            except SignInRefused:
+                raise
+            except CloudRefused:
+                continue  # it has ended meanwhile
+
+
 class Departures:
     """Says of many at once how they stand."""
 

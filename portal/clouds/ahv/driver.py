@@ -197,6 +197,11 @@ class AhvCloud:
     def ensure_no_volume_copy(self, token: str, mark: Mark, copy_id: str = "") -> Operation | None:
         return backups.ensure_none(self._domains, Order.copy(token, mark), copy_id)
 
+    def ensure_volume_copy_not_sending(
+        self, token: str, mark: Mark, to: Target
+    ) -> Operation | Sequence[str]:
+        return self._sending.ensure_order_not_sending(Order.copy(token, mark, to.link))
+
     def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         return self._volumes.ensure_undo(volume_id, token)
 

@@ -21,11 +21,12 @@ from portal.clouds.ahv import backups
 from portal.clouds.ahv.arrivals import APPEARED, MACHINE, Arrivals, arrival_id
 from portal.clouds.ahv.backups import EXPIRED, Order, Thing, own_domain
 from portal.clouds.ahv.cluster import AGAIN, Cluster, busy_with
-from portal.clouds.ahv.departures import SENT, UNDER_WAY, UNTOLD, Departures, sending
+from portal.clouds.ahv.departures import SENT, UNDER_WAY, UNTOLD, Departures, abort, sending
 from portal.clouds.ahv.domain_wire import OUR_LINE, SCHEDULED, DrSnapshot, Held, plain
 from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Vm
 from portal.clouds.api import (
+    CloudBusy,
     CloudRefused,
     Copy,
     Mark,
@@ -167,16 +168,32 @@ class Sending:
         for thing in things:
             order = Order.sending(thing.uuid, token, to.link)
             for snapshot in order.among(self.domains.snapshots(order.domain)):
-                _abort(self.domains, order.domain, {snapshot.id})
+                abort(self.domains, order.domain, {snapshot.id})
                 return _sent_id(snapshot)
         if things or to.anew or not is_snapshot(copy_id):
             return ""
         domain, number = backups.split(copy_id)
         for snapshot in self.domains.snapshots(domain):
             if snapshot.id == number and to.link in snapshot.remote_sites:
-                _abort(self.domains, domain, {number})
+                abort(self.domains, domain, {number})
                 return _sent_id(snapshot)
         return ""
+
+    def ensure_order_not_sending(self, order: Order) -> Operation | tuple[str, ...]:
+        """Of what is sent as soon as it is taken: until none of it can leave any more."""
+        taken = backups.ensure_not_ordered(self.domains, order)
+        if isinstance(taken, Operation):
+            return taken
+        if not taken:
+            return ()  # and no domain, perhaps
+        abort(self.domains, order.domain, {each.id for each in taken})
+        for each in taken:
+            if self.departures.stands(order.domain, each.id, order.link) == UNDER_WAY:
+                raise CloudBusy(
+                    f"Snapshot {each.id} of {order.domain} waits to be sent to {order.link}, and "
+                    "cannot be taken back before."
+                )
+        return tuple(map(_sent_id, taken))
 
     def ensure_not_sent(self, copy_id: str, token: str) -> Operation | None:
         """Take the copy's own domain away, and what was restored beside.
@@ -190,23 +207,12 @@ class Sending:
             return waiting or self.ensure_tidied(token)
         domain, number = backups.split(copy_id)
         if self.domains.find(domain) is not None:
-            _abort(self.domains, domain, {number})
+            abort(self.domains, domain, {number})
         return self.ensure_tidied(token)
 
 
 def _sent_id(snapshot: DrSnapshot) -> str:
     return f"{snapshot.domain}/{snapshot.id.rpartition(':')[2]}"
-
-
-def _abort(domains: Domains, name: str, snapshots: set[str]) -> None:
-    for each in domains.replications(name):
-        if each.snapshot in snapshots and not each.is_aborted:
-            try:
-                domains.abort(name, each.id)
-            except SignInRefused:
-                raise
-            except CloudRefused:
-                continue  # it has ended meanwhile
 
 
 def remove_domain(domains: Domains, name: str) -> Operation | None:
@@ -226,7 +232,7 @@ def remove_domain(domains: Domains, name: str) -> Operation | None:
         except CloudRefused:
             return gone  # it fired meanwhile: look again
     if domain.is_active:
-        _abort(domains, name, {each.id for each in snapshots})
+        abort(domains, name, {each.id for each in snapshots})
     if any(each.state == SCHEDULED for each in snapshots):
         return gone
     for each in snapshots:

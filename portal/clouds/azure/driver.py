@@ -192,6 +192,12 @@ class AzureCloud:
     def ensure_no_volume_copy(self, token: str, mark: Mark, copy_id: str = "") -> Operation | None:
         return self._copies.ensure_none(token, copy_id)
 
+    def ensure_volume_copy_not_sending(
+        self, token: str, mark: Mark, to: Target
+    ) -> Operation | Sequence[str]:
+        """Nothing is sent before it is complete: see `ensure_volume_copy`."""
+        return ()
+
     def ensure_volume_undo(self, volume_id: str, token: str, mark: Mark) -> Operation | None:
         return self._volumes.ensure_undo(volume_id, token)
 
