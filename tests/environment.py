@@ -41,6 +41,8 @@ def enter() -> Path:
         # Playwright's synchronous interface runs an event loop in the test's thread.
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
         "NO_PROXY": "127.0.0.1,localhost",
+        # A live server's threads that are kept alive must not keep a database from being dropped.
+        "CONN_MAX_AGE": "0",
         "no_proxy": "127.0.0.1,localhost",
     }
     if url := os.environ.get("TEST_DATABASE_URL"):

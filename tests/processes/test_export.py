@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ _RUNNING = "state = 'active' AND query LIKE 'COPY (%%'"
 
 
 @pytest.fixture
-def port(process_environment: dict[str, str], started: list[subprocess.Popen[bytes]]) -> int:
+def port(
+    process_environment: dict[str, str], started: list[subprocess.Popen[bytes]]
+) -> Iterator[int]:
     """Where the product is served by gunicorn, as in production."""
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", "127.0.0.1:0",
                "--worker-class", "gthread", "--threads", "4", "--no-control-socket"]  # fmt: skip
@@ -39,8 +42,13 @@ def port(process_environment: dict[str, str], started: list[subprocess.Popen[byt
     assert server.stderr
     for line in server.stderr:
         if found := re.search(rb"Listening at: http://127\.0\.0\.1:(\d+)", line):
-            return int(found[1])
-    raise AssertionError("gunicorn did not start")
+            yield int(found[1])
+            break
+    else:
+        raise AssertionError("gunicorn did not start")
+    # Killed, it would leave its workers, and they their connections, for a second or so.
+    server.send_signal(signal.SIGQUIT)
+    server.wait(timeout=30)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,9 @@ def test_the_processes_of_a_server_are_counted_together(
     (folder,) = (Path(environment["STANDBY_DATA_DIR"]) / "metrics").iterdir()
     assert folder.name.endswith(f"-{server.pid}")
     assert list(folder.glob("histogram_*.db"))
+    # Killed, it would leave its workers for a second or so.
+    server.send_signal(signal.SIGQUIT)
+    server.wait(timeout=30)
 
 
 def _wait_for_two_workers(server: subprocess.Popen[bytes]) -> None:

@@ -424,7 +424,7 @@ def test_killed_at_any_batch_it_goes_on_and_tells_once(transactional_db: None) -
         assert all(map(is_there, young))
     task.refresh_from_db()
     assert task.state == Task.State.DONE, task.error_detail
-    assert killed > 10
+    assert killed >= 5
     assert not AuditEntry.objects.filter(pk__in=[each.pk for each in old]).exists()
     assert not Task.objects.filter(pk__in=[each.pk for each in tasks]).exists()
     told = AuditEntry.objects.filter(action="records.purge")
