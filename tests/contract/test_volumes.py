@@ -13,6 +13,7 @@ from portal.clouds.api import (
     Copy,
     NotFound,
     Operation,
+    Target,
     Volume,
 )
 from portal.lab import Fault
@@ -82,6 +83,23 @@ def test_a_copy_holds_what_the_volume_held(site: Site, cloud: Cloud, backed: Bac
     assert _copying(backed.volume, "first")(cloud) == backed.copy
     carry(site, cloud, lambda cloud: cloud.ensure_no_volume_copy("first", MARK))
     assert site.everything() == {backed.volume}
+
+
+def test_sending_is_stopped_any_number_of_times_and_what_is_here_stays(
+    site: Site, cloud: Cloud, backed: Backed
+) -> None:
+    def stop(token: str) -> Callable[[Cloud], object]:
+        to = Target(site="elsewhere", link="elsewhere")
+        return lambda cloud: cloud.ensure_volume_copy_not_sending(token, MARK, to)
+
+    assert carry(site, cloud, stop("first")) == carry(site, cloud, stop("first"))
+    assert cloud.find_volume_copy(backed.copy.id) == backed.copy
+    # Nothing was ordered by this one, or the order is taken back.
+    assert not carry(site, cloud, stop("second"))
+    _copying(backed.volume, "third")(cloud)
+    carry(site, cloud, stop("third"))
+    carry(site, cloud, lambda cloud: cloud.ensure_no_volume_copy("third", MARK))
+    assert site.everything() == {backed.volume, backed.copy.id}
 
 
 def test_a_volume_in_use_is_copied_but_not_restored(

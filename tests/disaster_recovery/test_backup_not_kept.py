@@ -122,6 +122,21 @@ def test_nothing_is_left_at_either_site(
     ordered.assert_nothing_is_left(state)
 
 
+@pytest.mark.parametrize("is_there", [False, True], ids=["on its way", "arrived"])
+def test_it_is_taken_back_though_no_removal_is_ever_answered_at_first(
+    order: Begin, is_there: bool
+) -> None:
+    ordered = order()
+    if not is_there:
+        ordered.lab.clusters[PRIMARY_CLUSTER].timing.replication_bytes_per_second = SLOW
+    ordered.until(lambda: ordered.arrived if is_there else ordered.on_its_way)
+    ordered.cancel()
+    # Each acts; each looks as if it had not.
+    ordered.lab.faults.add(Fault("drop_after", "DELETE", count=2))
+    ordered.end()
+    ordered.assert_nothing_is_left("canceled")
+
+
 def test_what_waits_for_a_link_that_is_cut_is_broken_off_when_it_is_back(order: Begin) -> None:
     ordered = order()
     ordered.link(is_up=False)
