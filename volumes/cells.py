@@ -210,7 +210,7 @@ def volume_row(
         f'data-card="card-{pk}" data-hx-get="{url}card/" data-hx-trigger="pointerenter once, '
         f'focus once" data-hx-target="#card-{pk}">{name}</a>'
         f'<div class="card" id="card-{pk}" popover="manual"></div></td>'
-        f'<td role="cell" data-label="User">{escape(volume.user_name)}</td>'
+        f'<td role="cell" data-label="User">{_user(volume.user_name)}</td>'
         f'<td role="cell" data-label="Type" class="nowrap">{_KIND_WORDS[volume.kind]}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(volume.size_bytes)}</td>'
         f'<td role="cell" data-label="State" data-p="2">{state}</td>'
@@ -235,7 +235,7 @@ def backup_row(
     its replication, "" while disaster recovery is off (R089).
     """
     view, name = f"{volumes}{backup.resource_id}/", escape(backup.name)
-    of, user = map(escape, volume)
+    of, user = escape(volume[0]), _user(volume[1])
     pk = str(backup.pk)
     menu = _menu(pk, f"{name} of {of}", f"{base}{pk}/", view) if may else ""
     type_ = type_mark(backup.type, _TYPE_WORDS[backup.type])
@@ -250,6 +250,11 @@ def backup_row(
         f'<td role="cell" data-label="Status">{backup_status(backup)}</td>{replication}'
         f'<td role="cell" class="act">{menu}</td></tr>'
     )
+
+
+def _user(name: str) -> str:
+    """An address is broken at its @, if at all."""
+    return escape(name).replace("@", "@<wbr>")
 
 
 def _menu(pk: str, name: str, url: str, view: str) -> str:
