@@ -50,6 +50,11 @@ bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.bench
 
+.PHONY: tour
+tour: ## Take the pictures of README's tour anew
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.tour
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."
