@@ -7,6 +7,7 @@ behind a TLS proxy. README lists every variable.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -35,6 +36,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # An endpoint of a cloud account may name this machine only where the lab lives on it.
 ALLOW_LOOPBACK_CLOUDS = DEMO
+# Where clouds, gateways and webhooks may be; empty: in any network.
+ENDPOINT_NETWORKS = [
+    ipaddress.ip_network(each.strip()) for each in env.list("ENDPOINT_NETWORKS", default=[])
+]
 
 INSTALLED_APPS = [
     "portal",
