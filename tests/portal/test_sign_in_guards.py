@@ -73,7 +73,7 @@ def test_a_session_is_a_new_one_after_signing_in_and_gone_after_signing_out(pers
     session["planted"] = "by somebody else"
     session.save()
     planted = session.session_key
-    client.cookies["sessionid"] = planted
+    client.cookies["sessionid"] = str(planted)
     client.post(SIGN_IN, {"login": person.email, "password": PASSWORD})
     assert is_in(client)
     used = client.cookies["sessionid"].value
