@@ -50,6 +50,11 @@ bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.bench
 
+.PHONY: audit
+audit: ## Ask for known vulnerabilities of the locked packages; needs the network
+	$(call set_up,dev)
+	@$(PYTHON) portal/processes/audit.py
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."
