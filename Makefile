@@ -55,6 +55,11 @@ tour: ## Take the pictures of README's tour anew
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.tour
 
+.PHONY: audit
+audit: ## Ask for known vulnerabilities of the locked packages; needs the network
+	$(call set_up,dev)
+	@$(PYTHON) portal/processes/audit.py
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."

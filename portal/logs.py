@@ -44,6 +44,9 @@ def logging_config(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # Two records for each call; the tasks say what they did.
             "azure": {"level": "WARNING"},
+            # At DEBUG these write out whole contexts of pages, and rows as they are stored.
+            "django.template": {"level": "INFO"},
+            "django.db.backends": {"level": "INFO"},
             "django-q": {"handlers": ["console"], "level": level, "propagate": False},
         },
     }

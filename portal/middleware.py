@@ -1,4 +1,4 @@
-"""Request id for logs, audit and error pages; the Permissions-Policy header."""
+"""Request id for logs, audit and error pages; what every answer says to browsers and caches."""
 
 from __future__ import annotations
 
@@ -43,12 +43,18 @@ class SignInRequired(LoginRequiredMiddleware):
         return super().handle_no_permission(request, view_func)
 
 
-def permissions_policy(get_response: GetResponse) -> GetResponse:
-    """Switch off browser features that no page uses."""
+def browser_rules(get_response: GetResponse) -> GetResponse:
+    """Switch off browser features that no page uses, and let nobody keep or embed an answer.
+
+    What may be kept says so itself: the static files. So the page a browser goes back to
+    after signing out is asked for anew.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=()"
+        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.setdefault("Cache-Control", "private, no-store")
         return response
 
     return middleware

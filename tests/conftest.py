@@ -18,7 +18,7 @@ from django.db.models.signals import post_migrate
 
 from tests.shares import left_out
 
-pytest_plugins = ["tests.lab_fixtures", "tests.people"]
+pytest_plugins = ["tests.lab_fixtures", "tests.people", "tests.things"]
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium"
