@@ -16,12 +16,16 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.core.paginator import Page as NumberedPage
+from django.core.paginator import Paginator
 from django.db import connection, models
 from django.db.models import Q, QuerySet, Value
 
 from portal.prepared import Prepared, Statement
 
 PAGE_LENGTH = 25
+# Of people, machines, organizations: nobody has so many that a deep page is slow.
+NUMBERED_LENGTH = 50
 # Counting stops here: a page says "10,000+" rather than wait for the database to count on.
 COUNT_CAP = 10_000
 
@@ -53,6 +57,16 @@ class Page(Generic[Row]):
     order: Order
     previous: str
     next: str
+
+
+def numbered(
+    rows: QuerySet[Any],
+    query: Mapping[str, str],
+    length: int = NUMBERED_LENGTH,
+    field: str = "page",
+) -> NumberedPage:
+    """Return the page of a short list that ``?page=2`` asks for; the nearest there is, else."""
+    return Paginator(rows, length).get_page(query.get(field))
 
 
 def page_of(

@@ -1,4 +1,4 @@
-"""What the arguments of addresses stand for, in tests that walk every address."""
+"""What the arguments of addresses stand for, so that every address can be asked for."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _key(scope: api_keys.Scope) -> UUID:
     return key.pk
 
 
-@pytest.fixture
-def things(world: World) -> Things:
+def make_things(world: World) -> Things:
+    """Make one of everything in this world, with disaster recovery on."""
     # Without disaster recovery, its addresses of backups are not there (R043).
     world.account.dr_enabled, world.account.dr_cloud_account = True, world.cloud_account
     world.account.save()
@@ -109,3 +109,8 @@ def things(world: World) -> Things:
             "reporting:customer_api_key_revoke:api_key": _key(world.customer),
         },
     )
+
+
+@pytest.fixture
+def things(world: World) -> Things:
+    return make_things(world)
