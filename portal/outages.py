@@ -103,9 +103,9 @@ def _of_driver(cause: BaseException | None) -> Outage | None:
     code: int | None = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
         return _BY_SQLITE_CODE.get(code & 0xFF)  # the rest of an extended code is detail
-    if not hasattr(cause, "sqlstate"):
+    state: str | None = getattr(cause, "sqlstate", "")
+    if state == "":
         return None
-    state: str | None = cause.sqlstate
     if state is None:
         # psycopg's own: no answer came. A statement it cannot even build is a defect.
         is_broken = type(cause).__name__ in {"OperationalError", "InterfaceError"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -151,6 +151,12 @@ def claim(owner: str, now: datetime, lease: timedelta, limit: int) -> list[Task]
             lease_until=now + lease,
         )
         return list(Task.objects.filter(pk__in=ids).order_by("next_wake_at"))
+
+
+def let_go(owner: str, at_work: Collection[UUID]) -> None:
+    """Give back what a claim took whose answer was lost: all the owner's that is not at work."""
+    leased = Task.objects.filter(lease_owner=owner, state__in=Task.STARTED)
+    leased.exclude(pk__in=at_work).update(lease_owner="", lease_until=None)
 
 
 def renew(owner: str, until: datetime) -> None:

@@ -82,6 +82,8 @@ class Runner:
         self._closes = connections is None
         self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
         self.in_flight = 0
+        # Of what it holds, that of which a call is out.
+        self._at_work: set[UUID] = set()
         self._last_beat: datetime | None = None
         self._last_renewal = self.clock.now()
 
@@ -123,7 +125,7 @@ class Runner:
         """Claim what is due, checkpoint where each begins, and send the calls off."""
         if self.in_flight >= 2 * self.threads:
             return False
-        tasks = self._steadily(partial(claims.claim, self.owner, now, self.lease, CLAIM_LIMIT))
+        tasks = self._claim(now)
         if not tasks:
             return False
         self._steadily(partial(self.connections.refresh, tasks, now))
@@ -139,6 +141,18 @@ class Runner:
                 going += self._apply_alone(task, None, now)
         self._send([*going, *self._begin(fresh, now)])
         return True
+
+    def _claim(self, now: datetime) -> list[Task]:
+        failures = 0
+
+        def attempt() -> list[Task]:
+            nonlocal failures
+            if failures:
+                claims.let_go(self.owner, self._at_work)
+            failures += 1
+            return claims.claim(self.owner, now, self.lease, CLAIM_LIMIT)
+
+        return self._steadily(attempt)
 
     def _begin(self, tasks: Sequence[Task], now: datetime) -> list[Task]:
         """Begin the first step of each, and write that at once for all."""
@@ -158,6 +172,7 @@ class Runner:
 
     def _send(self, tasks: Sequence[Task]) -> None:
         """Start the calls: one poll for all that wait at a cloud account, one each otherwise."""
+        self._at_work |= {task.pk for task in tasks}
         polls: dict[UUID | None, list[Task]] = defaultdict(list)
         for task in tasks:
             if task.operation:
@@ -218,6 +233,7 @@ class Runner:
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write what came of the calls, then send off what can go on at once."""
         now = self.clock.now()
+        self._at_work -= {outcome.task.pk for outcome in outcomes}
         plain: list[Task] = []
         going: list[Task] = []
         for outcome in outcomes:

@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from portal.engine.wake import ensure_tick, wake_worker
+from portal.outages import gist
 from portal.processes.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,8 @@ def prepare() -> bool:
     try:
         ensure_tick()
         wake_worker()
-    except DatabaseError as error:
-        log.warning("worker waits for the database", error=str(error))
+    except Error as error:
+        log.warning("worker waits for the database", error=gist(error))
         return False
     finally:
         # The supervisor needs it for this moment only, and would not notice it breaking.
