@@ -49,17 +49,18 @@ HEALTHY_SECONDS = 30.0
 # How long a broken cluster gets to hand over what it can before it is killed.
 BROKEN_GRACE_SECONDS = 2.0
 PREPARE_AGAIN_SECONDS = 5.0
+SAY_AGAIN_SECONDS = 60.0
 
 
 class Supervisor:
     """Runs ``command`` again and again until told to stop.
 
     ``prepare`` is called before every start of the command, and again every few seconds
-    while it returns False; it leaves a wake, so that work goes on at once.
+    while it returns what hinders it; it leaves a wake, so that work goes on at once.
     """
 
     def __init__(
-        self, command: Sequence[str], prepare: Callable[[], bool], grace_seconds: float
+        self, command: Sequence[str], prepare: Callable[[], str], grace_seconds: float
     ) -> None:
         self._command = command
         self._prepare = prepare
@@ -106,10 +107,16 @@ class Supervisor:
         return event
 
     def _await_prepared(self) -> Event | None:
-        """Prepare until that succeeds, or we are told to stop."""
-        while not self._prepare():
+        """Prepare until nothing hinders that, or we are told to stop."""
+        said, said_at = "", 0.0
+        while hindrance := self._prepare():
+            if hindrance != said or time.monotonic() - said_at >= SAY_AGAIN_SECONDS:
+                log.warning("worker waits for the database", error=hindrance)
+                said, said_at = hindrance, time.monotonic()
             if self._next_event(PREPARE_AGAIN_SECONDS) == "stop":
                 return "stop"
+        if said:
+            log.info("the database is back")
         return None
 
     def _await_event(self) -> Event:
