@@ -37,16 +37,22 @@ def logging_config(level: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"outages": {"()": "portal.outages.OneLine"}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["outages"]},
             # Two records for each call; the tasks say what they did.
             "azure": {"level": "WARNING"},
             # At DEBUG these write out whole contexts of pages, and rows as they are stored.
             "django.template": {"level": "INFO"},
             "django.db.backends": {"level": "INFO"},
-            "django-q": {"handlers": ["console"], "level": level, "propagate": False},
+            "django-q": {
+                "handlers": ["console"],
+                "level": level,
+                "propagate": False,
+                "filters": ["outages"],
+            },
         },
     }

@@ -36,6 +36,14 @@ class SignInRequired(LoginRequiredMiddleware):
     A part of a page gets 401, as the sign-in page must not be put in its place; app.js says so.
     """
 
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        """Ask who it is only where that matters: signs of life need no database."""
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
     def handle_no_permission(  # type: ignore[override]  # its stub knows redirects only
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:

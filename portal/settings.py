@@ -103,6 +103,16 @@ TEMPLATES = [
 FORM_RENDERER = "portal.forms.StandbyRenderer"
 
 
+# libpq's connection parameters; those in DATABASE_URL win. Seconds, the last milliseconds.
+_NOTICE_SILENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
 def _database() -> dict[str, Any]:
     """Return the default database, with what each backend needs to be safe under many writers."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'standby.sqlite3'}"
@@ -118,6 +128,8 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
         config["CONN_HEALTH_CHECKS"] = True
+        # A server that vanishes without a word is noticed in half a minute, not in hours.
+        config["OPTIONS"] = _NOTICE_SILENCE | config.get("OPTIONS", {})
     return config
 
 
