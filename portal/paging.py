@@ -98,7 +98,7 @@ def page_of(
 def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> dict[str, str]:
     """Count several sets at once, each as `capped_count` would, by one query."""
     with connection.cursor() as cursor:
-        cursor.execute(*_counting(sets, cap))
+        cursor.execute(*_counting([(rows, cap) for rows in sets.values()]))
         numbers = cursor.fetchone()
     return {name: as_count(number, cap) for name, number in zip(sets, numbers, strict=True)}
 
@@ -115,19 +115,21 @@ class PreparedCounts:
         sets: Callable[..., Iterable[QuerySet[Any]]],
         cap: int = COUNT_CAP,
     ) -> None:
-        self._names, self._sets, self._cap = names, sets, cap
+        self._caps, self._sets = dict.fromkeys(names, cap), sets
         self._asked = Prepared(self._write)
 
+    def __or__(self, other: PreparedCounts) -> PreparedCounts:
+        """Both, of the same ids, by one query."""
+        both = PreparedCounts((), lambda *ids: [*self._sets(*ids), *other._sets(*ids)])
+        both._caps = self._caps | other._caps
+        return both
+
     def _write(self, *ids: UUID) -> Statement:
-        return _counting(dict(zip(self._names, self._sets(*ids), strict=True)), self._cap)
+        return _counting(list(zip(self._sets(*ids), self._caps.values(), strict=True)))
 
     def numbers(self, *ids: UUID) -> dict[str, int]:
         """Count; ``cap + 1`` stands for any more."""
-        return dict(zip(self._names, self._asked.rows(*ids)[0], strict=True))
-
-    def texts(self, *ids: UUID) -> dict[str, str]:
-        """The numbers as `capped_count` says them."""
-        return {name: as_count(number, self._cap) for name, number in self.numbers(*ids).items()}
+        return dict(zip(self._caps, self._asked.rows(*ids)[0], strict=True))
 
 
 class PreparedCount:
@@ -141,10 +143,11 @@ class PreparedCount:
         return self._counts.numbers(*ids)[""]
 
 
-def _counting(sets: Mapping[str, QuerySet[Any]], cap: int) -> Statement:
+def _counting(sets: Iterable[tuple[QuerySet[Any], int]]) -> Statement:
+    """Of sets, each with its cap."""
     parts: list[str] = []
     params: list[Any] = []
-    for rows in sets.values():
+    for rows, cap in sets:
         sql, given = _counted(rows, cap).query.sql_with_params()
         # Compiled by the ORM; every value travels apart.
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) counted)")  # noqa: S608
