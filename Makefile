@@ -50,6 +50,11 @@ bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.bench
 
+.PHONY: soak
+soak: ## Half an hour of work on PostgreSQL while everything around it fails
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.soak $(SOAK)
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."

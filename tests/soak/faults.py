@@ -87,8 +87,9 @@ class Faults:
         return 1.0
 
     def _victim(self, blow: Blow) -> psutil.Process:
-        which, world = blow.facts["which"], self._world
+        which, world = int(blow.facts["which"]), self._world
         worker = world.workers[which % len(world.workers)]
+        found: list[psutil.Process]
         match blow.name:
             case "kill_runner":
                 found = processes.runners(worker)

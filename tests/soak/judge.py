@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, F
 
 from backups.models import Backup, BackupPolicy, Replica, VolumePolicy
-from disaster_recovery.management.commands.reconcile import compare
-from disaster_recovery.reconciliation import open_ones
-from portal.models import Account, CloudAccount, Notification, Resource, Task
+from disaster_recovery.reconciliation import open_ones, reconcile
+from portal.audit import SYSTEM
+from portal.engine.runner import Runner
+from portal.models import Account, Notification, Resource, Task
 from tests.soak.plan import AHV, DUBLIN, LONDON
 from tests.soak.report import Check
 
@@ -259,10 +260,6 @@ class Judge:
 
     def reconciled(self) -> Check:
         """The product's own comparison finds nothing, of what is older than an hour too."""
-        from disaster_recovery.reconciliation import reconcile
-        from portal.audit import SYSTEM
-        from portal.engine.runner import Runner
-
         Task.objects.update(ended_at=F("ended_at") - AN_HOUR, created_at=F("created_at") - AN_HOUR)
         accounts = list(Account.objects.order_by("name"))
         tasks = [reconcile(SYSTEM, account, with_young=True) for account in accounts]
@@ -281,14 +278,3 @@ class Judge:
 
 def _named(backup: Backup) -> str:
     return f"{backup.get_type_display()} backup of {backup.resource}"
-
-
-def unwell() -> list[str]:
-    """Cloud accounts that are not shown as reachable."""
-    return [
-        f"{each}: {each.health} {each.health_detail}"
-        for each in CloudAccount.objects.exclude(health=CloudAccount.Health.REACHABLE)
-    ]
-
-
-__all__ = ["Judge", "compare", "unwell"]

@@ -25,7 +25,7 @@ class Traffic:
         self._clock = clock
         self.statuses: Counter[str] = Counter()
         self.seconds: list[float] = []
-        # When, what and how: answers of 5xx, of 403, and connections without an answer.
+        # When, what and how: answers of 5xx, of 403 to a form, and connections without an answer.
         self.odd: list[tuple[float, int, str]] = []
 
     def send(self, http: requests.Session, method: str, url: str, **more: Any) -> requests.Response:
@@ -33,6 +33,8 @@ class Traffic:
         self._await_turn()
         begun, shape = time.monotonic(), f"{method} {_ID.sub('*', url.partition('//')[2])}"
         try:
+            # A connection that is kept may be closed by the server just as it is used again.
+            http.headers["Connection"] = "close"
             answer = http.request(method, url, timeout=TIMEOUT_SECONDS, **more)
         except requests.RequestException as error:
             self._note(NO_ANSWER, f"{shape}: {type(error).__name__}", begun)
@@ -51,7 +53,8 @@ class Traffic:
         with self._lock:
             self.statuses[str(status or "none")] += 1
             self.seconds.append(time.monotonic() - begun)
-            if status in (NO_ANSWER, 403) or status >= 500:
+            is_refused = status == 403 and what.startswith("POST")
+            if status == NO_ANSWER or is_refused or status >= 500:
                 self.odd.append((self._clock.now(), status, what))
 
     def percentile(self, share: float) -> float:

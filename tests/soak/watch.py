@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -59,17 +60,14 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
-            self._look("web", lambda: self._world.web.process().children())
+            with suppress(psutil.NoSuchProcess, LookupError):
+                self._note("web", self._world.web.process().children())
             for worker in self._world.workers:
-                # A default keeps this turn's worker.
-                self._look("runner", lambda worker=worker: processes.runners(worker)[:2])
+                with suppress(psutil.NoSuchProcess, LookupError):
+                    # The queue's workers come before its monitor and pusher.
+                    self._note("runner", processes.runners(worker)[:2])
 
-    def _look(self, role: str, find: object) -> None:
-        assert callable(find)
-        try:
-            for process in find():
-                key = (process.pid, process.create_time())
-                life = self.lives.setdefault(key, Life(role))
-                life.samples.append((self._clock.now(), process.memory_info().rss))
-        except (psutil.NoSuchProcess, LookupError):
-            return
+    def _note(self, role: str, family: list[psutil.Process]) -> None:
+        for process in family:
+            life = self.lives.setdefault((process.pid, process.create_time()), Life(role))
+            life.samples.append((self._clock.now(), process.memory_info().rss))
