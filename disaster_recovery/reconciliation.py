@@ -185,7 +185,8 @@ def _unknown(
     for each in things:
         names = {_plain(name) for name in (each.id, *each.other_ids)}
         token = each.mark.task
-        is_recorded = names & known or (each.role == Marked.COPY and token in tokens)
+        is_copy = each.role == Marked.COPY and token in tokens
+        is_recorded = names & known or is_copy or whose.keeps(each)
         is_fresh = token in active or _is_named_after(each, active) or each.created_at > since
         if not is_recorded and not is_fresh and not whose.is_anothers(each.mark):
             found.append((each, whose.resource(each.mark)))

@@ -41,6 +41,10 @@ class Whose:
         found = self.by_id.get(mark.resource)
         return found or (self.by_source.get(mark.source.lower()) if mark.source else None)
 
+    def keeps(self, thing: Marked) -> bool:
+        """Whether it stays as long as a resource of the account's does, empty or not."""
+        return thing.role == Marked.LASTING and thing.mark.resource in self.by_id
+
     def is_anothers(self, mark: Mark) -> bool:
         told = {mark.account, mark.resource, mark.source.lower()} - {""}
         return bool(told & self.strangers)

@@ -121,6 +121,19 @@ def test_records_and_sites_agree_after_ordinary_work(scene: RecoveryScene) -> No
     assert not Notification.objects.filter(task=task).exists()
 
 
+def test_what_stays_of_a_volume_without_a_backup_is_not_left_over(
+    lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=PROFILE)
+    other = build_recovery(lab_server, lab, kind=AHV, what=PROFILE)
+    for each in (scene, other):
+        assert each.delete(each.backup()).state == Task.State.DONE
+    _compare(scene)
+    standby = lab.clusters[SECONDARY_CLUSTER].protection_domains
+    assert f"standby-pd-{scene.resource.pk.hex}" in standby
+    assert not Discrepancy.objects.exists(), list(Discrepancy.objects.values("name", "kind"))
+
+
 def test_a_backup_that_was_removed_at_its_site_can_only_come_from_its_replica(
     scene: RecoveryScene, person: Client
 ) -> None:
