@@ -41,8 +41,9 @@ class Judge:
         self.resources = list(Resource.objects.select_related("account"))
         ready = Backup.objects.ready().select_related("resource__account", "task")
         self.ready = list(ready)
-        replicas = Replica.objects.there().select_related("backup__resource__account")
-        self.replicas = list(replicas)
+        replicas = Replica.objects.not_removed().select_related("backup__resource__account")
+        self.not_removed = list(replicas)
+        self.replicas = [each for each in self.not_removed if each.is_there]
         self.restores: dict[UUID, list[Task]] = defaultdict(list)
         for task in Task.objects.filter(kind__startswith="restore").order_by("created_at"):
             if task.resource_id:
@@ -159,9 +160,13 @@ class Judge:
         for backup in self.ready:
             here = LONDON if backup.resource.account.infrastructure == AHV else "azure"
             known[here].add(backup.external_id.lower())
-        for replica in self.replicas:
+        # Of one that failed something may be left: its record says so, and the backup takes it along.
+        for replica in self.not_removed:
             backup = replica.backup
             is_ahv = backup.resource.account.infrastructure == AHV
+            domains[DUBLIN] |= {
+                each.partition("/")[0] for each in (replica.external_id, replica.sent_id)
+            }
             known[DUBLIN if is_ahv else "azure"] |= {
                 replica.external_id.lower(), replica.sent_id.lower()
             }  # fmt: skip

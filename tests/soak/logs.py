@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak.clock import Clock
+from tests.soak.plan import LAB_BLOWS
 
 DATABASE, WORKERS, WEB = (
     ("database",),
@@ -44,6 +45,8 @@ EXPECTED = (
     Expected(r"was sent SIGKILL|Worker .* (died|exited)|Booting worker", WEB),
     # The cloud's answer to a fault of the lab, in the task's own words; the task tells.
     Expected(r"sizes of .* could not be read"),
+    # So says the library that signs in, of an answer that the lab was told to give.
+    Expected(r"^ClientSecretCredential\.get_token\w* failed", LAB_BLOWS),
     # A mistake of a person's, or what they came too late for.
     Expected(r"^(Unprocessable|Not Found|Conflict|Unauthorized|Too Many Requests)"),
 )

@@ -145,9 +145,14 @@ class Person:
         self.press(f"{self.account()}volumes/backups/all/", name=self.title("All"))
 
     def replicate_some(self) -> None:
-        account = f"/accounts/{self.rng.choice([d for d in self.desks if d.has_recovery]).id}/"
+        desks = [desk for desk in self.desks if desk.has_recovery]
+        if not desks:
+            raise GaveUp("no replication here")
+        account = f"/accounts/{self.rng.choice(desks).id}/"
         page = self.open(f"{account}volumes/")
         ids = list(dict.fromkeys(re.findall(rf'name="volume" value="({UUID})"', page.text)))
+        if not ids:
+            raise GaveUp("no volumes")
         chosen = self.rng.sample(ids, min(len(ids), 3))
         self.press(f"{account}volumes/replicate/?" + "&".join(f"volume={pk}" for pk in chosen))
 
