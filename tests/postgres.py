@@ -81,6 +81,12 @@ class PrivateServer:
         """SIGINT is its fast shutdown, which waits for no client; SIGQUIT its immediate one."""
         self._server.stop(grace_seconds=5, how=how)
 
+    def dump(self, database: str, file: Path) -> None:
+        """Write a database as SQL."""
+        command = [str(self._binaries / "pg_dump"), "-h", str(self.home), "-U", "standby", database]
+        with file.open("wb") as output:
+            subprocess.run(command, stdout=output, check=True)
+
     def remove(self) -> None:
         """Remove all its files."""
         shutil.rmtree(self.home, ignore_errors=True)

@@ -1,7 +1,7 @@
 """`python -m tests.soak [--minutes 30] [--seed 1] [--accounts 50] [--resources 5000]`.
 
-Prints its figures and each check; the exit code is 1 if one is not met. The logs and the lab's
-state stay in the folder it names when a check has failed, or with ``--keep``.
+Prints its figures and each check; the exit code is 1 if one is not met. The logs, the database
+and the lab's state stay in the folder it names when a check has failed, or with ``--keep``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ def main() -> int:
         is_good = checks(run(world))
     finally:
         shutil.copy(database.log, folder / "database.log")
+        database.dump("standby", folder / "database.sql")
         world.stop()
     if is_good and not keeps:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        print(f"Logs and the lab's state are in {folder}")
+        print(f"Logs, database and the lab's state are in {folder}")
     return 0 if is_good else 1
 
 

@@ -160,7 +160,7 @@ class Judge:
         for backup in self.ready:
             here = LONDON if backup.resource.account.infrastructure == AHV else "azure"
             known[here].add(backup.external_id.lower())
-        # Of one that failed something may be left: its record says so, and the backup takes it along.
+        # Of one that failed something may be left: its record says so, the backup takes it along.
         for replica in self.not_removed:
             backup = replica.backup
             is_ahv = backup.resource.account.infrastructure == AHV
