@@ -60,6 +60,11 @@ audit: ## Ask for known vulnerabilities of the locked packages; needs the networ
 	$(call set_up,dev)
 	@$(PYTHON) portal/processes/audit.py
 
+.PHONY: soak
+soak: ## Half an hour of work on PostgreSQL while everything around it fails
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.soak $(SOAK)
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."

@@ -239,7 +239,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Marked:
-    """One thing at a site that we made, as it is found there. ``role`` is one of the three.
+    """One thing at a site that we made, as it is found there. ``role`` is one of the four.
 
     ``id`` is what the verbs of its role take. ``other_ids`` name it too, in records of ours.
     ``created_at`` is seconds since 1970, 0 where the cloud does not say.
@@ -254,10 +254,11 @@ class Marked:
     other_ids: tuple[str, ...] = ()
 
     # A backup or a replica, by the site it is at; what a restore set aside; what is to be gone
-    # when its task has ended.
+    # when its task has ended; what stays, empty, for as long as its resource does.
     COPY: ClassVar[str] = "copy"
     UNDO: ClassVar[str] = "undo"
     PASSING: ClassVar[str] = "passing"
+    LASTING: ClassVar[str] = "lasting"
 
 
 @dataclass(frozen=True)

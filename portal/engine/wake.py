@@ -69,17 +69,24 @@ def tick() -> None:
 
 
 def ensure_tick() -> Schedule:
-    """Make sure the minute's schedule exists, exactly once."""
+    """Make sure the minute's schedule exists, exactly once.
+
+    The queue's table lets two workers that start at once make two. Each removes all but the
+    first after its own is there, so the last of them leaves one.
+    """
     from django_q.models import Schedule
 
-    schedule, _ = Schedule.objects.update_or_create(
-        name="standby tick",
-        defaults={
-            "func": TICK,
-            "schedule_type": Schedule.MINUTES,
-            "minutes": 1,
-            "repeats": -1,
-            "cluster": settings.Q_CLUSTER["name"],
-        },
-    )
-    return schedule
+    ours = Schedule.objects.filter(name="standby tick").order_by("pk")
+    wanted = {
+        "func": TICK,
+        "schedule_type": Schedule.MINUTES,
+        "minutes": 1,
+        "repeats": -1,
+        "cluster": settings.Q_CLUSTER["name"],
+    }
+    if not ours.update(**wanted):
+        Schedule.objects.create(name="standby tick", **wanted)
+    first, *others = ours
+    for each in others:
+        each.delete()
+    return first

@@ -7,7 +7,7 @@ does not (`portal.clouds.ahv.backups`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from portal.clouds.ahv import backups
@@ -44,12 +44,16 @@ class Catalogue:
         return [*map(_machine, machines), *groups, *told, *self._stuck(taken)]
 
     def _stuck(self, taken: list[DrSnapshot]) -> Iterator[Marked]:
-        """Domains of ours that protect nothing and hold nothing."""
+        """Domains of ours that protect nothing and hold nothing.
+
+        At a secondary that is how a volume's stands without a replica: it goes with the volume's.
+        """
         used = {each.domain for each in taken}
         for each in self.domains.all():
             if each.name.startswith(DOMAIN_PREFIX) and not each.members and each.name not in used:
                 name = f"Protection domain {each.name}"
-                yield Marked(f"{DOMAIN}{each.name}", name, Marked.PASSING, NOTHING)
+                mark = replace(NOTHING, resource=_uuid(each.name.removeprefix(DOMAIN_PREFIX)))
+                yield Marked(f"{DOMAIN}{each.name}", name, Marked.LASTING, mark)
 
     def ensure_removed(self, thing: Marked) -> Operation | None:
         if thing.id.startswith(DOMAIN):
