@@ -58,7 +58,13 @@ def test_of_windows_that_overlap_the_tightest_holds_and_one_may_lift_the_limit()
     free = Window(_clock(20), _clock(22), EVERY_DAY, 0)
     tight = Window(_clock(12), _clock(13), EVERY_DAY, 2 * MB)
     policy = Bandwidth("three", 50 * MB, LONDON, (OFFICE, free, tight))
-    assert [limit_at(policy, _at(hour)) // MB for hour in (11, 12, 13, 20, 22)] == [10, 2, 10, 0, 50]
+    assert [limit_at(policy, _at(hour)) // MB for hour in (11, 12, 13, 20, 22)] == [
+        10,
+        2,
+        10,
+        0,
+        50,
+    ]
 
 
 def test_without_a_throttle_the_rate_alone_counts() -> None:
