@@ -355,12 +355,15 @@ def _nothing(job: Job) -> Learned:
     return {}
 
 
-LOOKING = (
+SIGHT = (
     Step("primary", "Look at the primary site", _look_at_primary, save=_keep_containers, weight=3),
     Step(
         "secondary", "Look at the secondary site", _look_at_secondary, weight=3, is_elsewhere=True
     ),
     Step("ports", "Try the replication ports", _try_ports, when=_is_ahv, is_local=True),
+)
+LOOKING = (
+    *SIGHT,
     Step("judge", "Judge the prerequisites", _nothing, save=_judge, is_local=True),
 )
 

@@ -103,15 +103,24 @@ def of_clusters(
         _two_clusters(primary, secondary),
         _access("primary_access", here, primary),
         _access("secondary_access", other, secondary),
-        _remote_site("remote_site", here, other, there),
-        _remote_site("return_site", other, here, back),
-        *_ports(list(ports), there),
+        *of_links(primary, secondary, ports),
         *_mapping(needs, secondary, there, here),
         *_mapping_back(needs, there, back, other),
         _types(needs),
     ]
     found += _bandwidths(there, back, here, other)
     return found
+
+
+def of_links(primary: SiteFacts, secondary: SiteFacts, ports: Iterable[Port]) -> list[Finding]:
+    """Judge how two clusters know each other: each direction, and the ports (R113 to R123)."""
+    there, back = link_to(primary, secondary), link_to(secondary, primary)
+    here, other = primary.identity.name, secondary.identity.name
+    return [
+        _remote_site("remote_site", here, other, there),
+        _remote_site("return_site", other, here, back),
+        *_ports(list(ports), there),
+    ]
 
 
 def _two_clusters(primary: SiteFacts, secondary: SiteFacts) -> Finding:
