@@ -289,12 +289,39 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of some weekdays in which another limit holds; ``days``: 0 is Monday.
+
+    ``begins`` and ``ends`` are seconds of the day. One that does not end later than it begins
+    lasts until then of the next day. ``limit`` is bytes a second, 0 for none.
+    """
+
+    begins: int
+    ends: int
+    days: tuple[int, ...]
+    limit: int
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """How fast a site may send: ``limit`` bytes a second, 0 for no limit, outside of windows.
+
+    ``zone`` is that of the sender's clock, an IANA name.
+    """
+
+    name: str
+    limit: int = 0
+    zone: str = "UTC"
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
 class Link:
     """The other cluster, as this one is set up to replicate to it (AHV: a Remote Site).
 
     ``addresses`` maps address to port; ``containers`` maps ours to theirs. ``status`` is the
     cloud's own word in lower case without its prefix: ``established`` alone is usable.
-    ``throttle`` is what limits the bandwidth, in the cloud's own words and units, or "".
+    ``throttle`` is what limits the bandwidth in words, or ""; ``bandwidth`` is it in numbers.
     """
 
     name: str
@@ -305,6 +332,7 @@ class Link:
     throttle: str = ""
     is_compressed: bool = False
     latency_seconds: float | None = None
+    bandwidth: Bandwidth | None = None
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,9 @@ class Account(models.Model):
     # By which the clusters know each other (AHV: the Remote Sites), from here and from there.
     dr_link = models.CharField(max_length=100, blank=True, editable=False)
     dr_link_back = models.CharField(max_length=100, blank=True, editable=False)
+    # How fast each of them may send, as found last (R117): "there" and "back" of
+    # `portal.clouds.api.Bandwidth`, each missing where nothing limits.
+    dr_throttles = models.JSONField(default=dict, blank=True, editable=False)
 
     objects = AccountQuerySet.as_manager()
 

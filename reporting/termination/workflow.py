@@ -55,6 +55,7 @@ class TerminateAccount(Workflow):
         Account.objects.filter(pk=account.pk).update(
             terminated_at=clock.now(), cloud_account=None, site="", dr_enabled=False,
             dr_cloud_account=None, dr_site="", dr_link="", dr_link_back="",
+            dr_throttles={},
         )  # fmt: skip
         kept = "deleted" if task.args["with_objects"] else "kept"
         rows = task.memory.get("rows_removed", 0)

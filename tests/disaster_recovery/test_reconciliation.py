@@ -86,6 +86,15 @@ def _drop(scene: RecoveryScene, copy_id: str, *, at_secondary: bool = False) -> 
         del cluster.vms[copy_id]
 
 
+def _drop_all_of_ours(lab: Lab, name: str) -> None:
+    """What a cluster that was set up anew no longer has; the other one cannot tell."""
+    cluster = lab.clusters[name]
+    for vm in [each for each in cluster.vms.values() if each.name.startswith("standby-")]:
+        del cluster.vms[vm.uuid]
+    for domain in cluster.protection_domains.values():
+        domain.snapshots.clear()
+
+
 def _forget_everything() -> None:
     """The database is lost, but for what people make anew: accounts, inventory, assignments."""
     Replica.objects.all().delete()
@@ -206,7 +215,7 @@ def test_the_catalogue_comes_back_from_both_sites_and_deletes_all_of_it(
     backup = scene.backup()
     _forget_everything()
     scene.scene.clock.advance(7200)
-    call_command("rebuild_catalogue", account=str(scene.account.pk))
+    call_command("rebuild-catalogue", account=str(scene.account.pk))
     made = Backup.objects.get()
     assert (made.external_id, made.missing_since) == (backup.external_id, None)
     assert made.replicas.there().count() == 1
@@ -217,6 +226,26 @@ def test_the_catalogue_comes_back_from_both_sites_and_deletes_all_of_it(
         ended = scene.delete(made)
         assert ended.state == Task.State.DONE, ended.error
         assert scene.everything() == before
+
+
+@pytest.mark.parametrize("what", [SERVER, DESKTOP, PROFILE])
+def test_the_first_replication_after_a_rebuild_arrives_though_the_secondary_lost_all(
+    what: str, lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=what)
+    scene.backup()
+    _forget_everything()
+    former = _with_new_ids(scene)
+    _drop_all_of_ours(lab, SECONDARY_CLUSTER)
+    scene.scene.clock.advance(7200)
+    call_command("rebuild-catalogue", account=str(scene.account.pk))
+    scene.base.resource = Resource.objects.get(pk=former)
+    made = Backup.objects.get()
+    assert not made.replicas.exists()
+    scene.scene.clock.time = max(scene.scene.clock.time, lab.clock.now())
+    replica = scene.replicate(made)
+    assert replica.status == Replica.Status.DONE, replica.error
+    assert scene.replica_content(replica) == "original"
 
 
 def test_a_stray_is_shown_and_removed_by_choice(scene: RecoveryScene, person: Client) -> None:
