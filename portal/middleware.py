@@ -9,7 +9,11 @@ from typing import Any
 
 import structlog
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
+
+from portal import sessions
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _ACCEPTED = re.compile(r"^[A-Za-z0-9-]{8,64}$")
@@ -30,10 +34,22 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Every page asks for sign-in unless its mark says otherwise.
+    """Every page asks for sign-in unless its mark says otherwise; here sessions end, too.
 
     A part of a page gets 401, as the sign-in page must not be put in its place; app.js says so.
+    Who still has to set up a second factor is led there from any other page.
     """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        if not getattr(view_func, "login_required", True):
+            return None
+        sessions.look(request)
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is None and sessions.must_enrol(request) and not _leads_to_factor(request):
+            return _to("portal:security", request)
+        return answer
 
     def handle_no_permission(  # type: ignore[override]  # its stub knows redirects only
         self, request: HttpRequest, view_func: Any
@@ -43,12 +59,42 @@ class SignInRequired(LoginRequiredMiddleware):
         return super().handle_no_permission(request, view_func)
 
 
+def _leads_to_factor(request: HttpRequest) -> bool:
+    """Whether the page is one of those by which a second factor is set up, or one leaves."""
+    match = request.resolver_match
+    name = match.view_name if match else ""
+    return name.startswith("mfa_") or name in WITHOUT_FACTOR
+
+
+WITHOUT_FACTOR = frozenset(
+    {
+        "portal:security",
+        "portal:session_end",
+        "portal:session_end_others",
+        "account_reauthenticate",
+        "account_change_password",
+        "account_set_password",
+        "account_logout",
+        "admin:logout",
+    }
+)
+
+
+def _to(name: str, request: HttpRequest) -> HttpResponseBase:
+    address = reverse(name)
+    is_part = getattr(request, "htmx", False)
+    return HttpResponseClientRedirect(address) if is_part else HttpResponseRedirect(address)
+
+
 def permissions_policy(get_response: GetResponse) -> GetResponse:
-    """Switch off browser features that no page uses."""
+    """Switch off browser features that no page uses; passkeys are for these pages alone."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=()"
+        response["Permissions-Policy"] = (
+            "camera=(), microphone=(), geolocation=(), payment=(), "
+            "publickey-credentials-get=(self), publickey-credentials-create=(self)"
+        )
         return response
 
     return middleware
