@@ -24,11 +24,14 @@ from portal.audit import SYSTEM
 from portal.models import (
     CloudAccount,
     Customer,
+    ExternalIdentity,
+    GroupMapping,
     InstanceType,
     Organization,
     Role,
     RoleGrant,
     User,
+    UserSession,
 )
 from reporting import api_keys
 from reporting.models import AlertRule, Session
@@ -40,6 +43,7 @@ from tests.factories import (
     ResourceFactory,
     RoleGrantFactory,
     TaskFactory,
+    UserFactory,
 )
 from tests.people import World
 
@@ -94,6 +98,9 @@ def things(world: World) -> Things:
     of_cloud = TaskFactory(
         account=None, cloud_account=world.cloud_account, kind="test_cloud_account"
     )
+    reported = Session.objects.create(
+        account=world.account, session_id="s1", user_name="ann", started_at=timezone.now()
+    )
     return Things(
         world,
         {
@@ -124,15 +131,20 @@ def things(world: World) -> Things:
                 account=world.account, name="Walked", recipients=["a@example.org"]
             ).pk,
             "data_type": "sessions",
-            "session": Session.objects.create(
-                account=world.account, session_id="s1", user_name="ann", started_at=timezone.now()
-            ).pk,
             "instance_type": InstanceType.objects.create(
                 cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192
             ).pk,
             "grant": RoleGrantFactory(role=Role.AUDITOR, account=world.account).pk,
             "invitation": InvitationFactory(role=Role.AUDITOR, account=world.account).pk,
             "token": "made-up",
+            "session": UserSession.objects.create(user=UserFactory(), session_key="walked").pk,
+            "reporting:session_log_detail:session": reported.pk,
+            "identity": ExternalIdentity.objects.create(
+                user=UserFactory(), issuer="https://sign-in.example", subject="walked"
+            ).pk,
+            "mapping": GroupMapping.objects.create(
+                group="Walked", role=Role.AUDITOR, customer=world.customer
+            ).pk,
             "api_key": _key(world.account),
             "reporting:organization_api_key_revoke:api_key": _key(world.organization),
             "reporting:customer_api_key_revoke:api_key": _key(world.customer),
@@ -175,11 +187,26 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
         # What it takes to start such a task: this one backs up a server.
         may_start = Permission.BACK_UP_SERVERS in permissions(user, world.account)
         return {200, 302, 422} if may_start else {403}
-    if address.name in {"portal:invitation_accept", "reporting:metrics"}:
-        return {404}  # there is no such invitation, and no token of metrics in the settings
+    if address.name in ASKED_AGAIN:
+        return {302, 404}
+    if address.name in NOT_THERE:
+        return {404}
     if address.name == "portal:readyz":
         return {200, 503}
     return {200, 204, 302, 409, 422}
+
+
+# There is no such invitation; the settings have no token of metrics and no identity provider; and
+# nobody ends a session, or takes away an identity, of somebody else's.
+NOT_THERE = {
+    "portal:invitation_accept",
+    "reporting:metrics",
+    "portal:single_sign_on",
+    "portal:single_sign_on_back",
+    "portal:session_end",
+}
+# First asked who they are, once more; then theirs alone, or not set up.
+ASKED_AGAIN = {"portal:identity_connect", "portal:identity_disconnect"}
 
 
 @pytest.mark.parametrize("who", ROLES)
@@ -231,8 +258,8 @@ TAKEN_ALONG = {"reporting:report_export", "reporting:report_print"}
 def test_reading_changes_nothing(
     address: Address, things: Things, customer_admin: User, sign_in: Callable[[User], Client]
 ) -> None:
-    before = _counts()
     client, path = sign_in(customer_admin), things.path(address)
+    before = _counts()
     for method, fragment in itertools.product(("get", "head"), ({}, {"HX-Request": "true"})):
         getattr(client, method)(path, headers=fragment)
     after = _counts()

@@ -146,10 +146,14 @@ def connect(actor: Actor, user: User, person: Person) -> None:
 
 @transaction.atomic
 def disconnect(actor: Actor, identity: ExternalIdentity) -> None:
-    """Take an identity away. Refused if nothing else would be left to sign in with."""
+    """Take an identity away, and the roles of its groups.
+
+    Refused if nothing else would be left to sign in with.
+    """
     if not identity.user.has_usable_password():
         raise Refused("You have no password; without this you could not sign in any more.")
     record(actor, "user.disconnect_identity", identity.user, issuer=identity.issuer)
+    _settle(actor, identity.user, [])
     identity.delete()
 
 
