@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.core import context
 from allauth.mfa import signals as factors
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -50,22 +52,23 @@ def _factor(authenticator: Authenticator) -> dict[str, Any]:
     )
 
 
-@receiver(factors.authenticator_added)
-def _added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    record(Actor.of(request), "user.add_factor", user, **_factor(authenticator))
+@receiver(post_save, sender=Authenticator)
+def _added(instance: Authenticator, created: bool, **_: Any) -> None:
+    # In the transaction of the change; allauth's own signal comes when that is over.
+    request = context.request
+    if not created or request is None:
+        return
+    is_codes = instance.type == Authenticator.Type.RECOVERY_CODES
+    action = "user.renew_recovery_codes" if is_codes else "user.add_factor"
+    record(Actor.of(request), action, instance.user, **_factor(instance))
     forget_enrolling(request)
-    sessions.note_again(request, user)
+    sessions.note_again(request, instance.user)
 
 
 @receiver(factors.authenticator_removed)
 def _removed(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
     record(Actor.of(request), "user.remove_factor", user, **_factor(authenticator))
     sessions.note_again(request, user)
-
-
-@receiver(factors.authenticator_reset)
-def _renewed(request: HttpRequest, user: User, **_: Any) -> None:
-    record(Actor.of(request), "user.renew_recovery_codes", user)
 
 
 @receiver(factors.authentication_failed)
