@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from django.conf import settings
+
 from portal import __version__
 from portal.access import LAST_ACCOUNT, permissions
 from portal.models import Account, Notification, Role, RoleGrant, Task, User
@@ -36,6 +38,11 @@ class Shell:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
+
+    @property
+    def single_sign_on(self) -> str:
+        """The name of the identity provider; empty where there is none."""
+        return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
 
     @property
     def _user(self) -> User:

@@ -9,8 +9,12 @@ from typing import Any
 
 import structlog
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware.gzip import GZipMiddleware
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
+
+from portal import sessions
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _ACCEPTED = re.compile(r"^[A-Za-z0-9-]{8,64}$")
@@ -31,9 +35,10 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Every page asks for sign-in unless its mark says otherwise.
+    """Every page asks for sign-in unless its mark says otherwise; here sessions end, too.
 
     A part of a page gets 401, as the sign-in page must not be put in its place; app.js says so.
+    Who still has to set up a second factor is led there from any other page.
     """
 
     def process_view(
@@ -42,7 +47,11 @@ class SignInRequired(LoginRequiredMiddleware):
         """Ask who it is only where that matters: signs of life need no database."""
         if not getattr(view_func, "login_required", True):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        sessions.look(request)
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is None and sessions.must_enrol(request) and not _leads_to_factor(request):
+            return _to("portal:security", request)
+        return answer
 
     def handle_no_permission(  # type: ignore[override]  # its stub knows redirects only
         self, request: HttpRequest, view_func: Any
@@ -50,6 +59,33 @@ class SignInRequired(LoginRequiredMiddleware):
         if getattr(request, "htmx", False):
             return HttpResponse("Signed out.", status=401, content_type="text/plain")
         return super().handle_no_permission(request, view_func)
+
+
+def _leads_to_factor(request: HttpRequest) -> bool:
+    """Whether the page is one of those by which a second factor is set up, or one leaves."""
+    match = request.resolver_match
+    name = match.view_name if match else ""
+    return name.startswith("mfa_") or name in WITHOUT_FACTOR
+
+
+WITHOUT_FACTOR = frozenset(
+    {
+        "portal:security",
+        "portal:session_end",
+        "portal:session_end_others",
+        "account_reauthenticate",
+        "account_change_password",
+        "account_set_password",
+        "account_logout",
+        "admin:logout",
+    }
+)
+
+
+def _to(name: str, request: HttpRequest) -> HttpResponseBase:
+    address = reverse(name)
+    is_part = getattr(request, "htmx", False)
+    return HttpResponseClientRedirect(address) if is_part else HttpResponseRedirect(address)
 
 
 class CompressedPages(GZipMiddleware):
@@ -78,7 +114,10 @@ def browser_rules(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=()"
+        response["Permissions-Policy"] = (
+            "camera=(), microphone=(), geolocation=(), payment=(), "
+            "publickey-credentials-get=(self), publickey-credentials-create=(self)"
+        )
         response["Cross-Origin-Resource-Policy"] = "same-origin"
         response.setdefault("Cache-Control", "private, no-store")
         return response

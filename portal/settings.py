@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "django_q",
     "django_tables2",
@@ -140,6 +141,8 @@ CACHES = {
         # Sign-in limits must hold over all processes, so the cache is the database.
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "portal_cache",
+        # Past 300, which is what Django would keep, counts of tries would push each other out.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
     },
     # django-q2 writes its own state twice a second; nobody here reads it.
     "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -175,8 +178,38 @@ ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 INVITATION_DAYS = 7
 PASSWORD_RESET_TIMEOUT = 3600
-SESSION_COOKIE_AGE = 12 * 3600
+# A link, or a sign-in with the identity provider, is asked for at most so often from one address.
+SIGN_IN_LIMITS = {"invitation": "30/m/ip", "single_sign_on": "30/m/ip"}
+
+# Second factors. Nobody signs up here by themselves, so no address is anybody else's.
+MFA_ADAPTER = "portal.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["recovery_codes", "totp", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_FORMS = {
+    "activate_totp": "portal.second_factor.ActivateForm",
+    "add_webauthn": "portal.second_factor.AddPasskeyForm",
+    "edit_webauthn": "portal.second_factor.RenamePasskeyForm",
+}
+STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=IS_PRODUCTION)
+
+# Single sign-on with one OpenID Connect provider; without an issuer there is none.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.str("OIDC_SCOPES", default="openid profile email")
+# Who signed the certificate of the provider, instead of the public authorities.
+OIDC_CA_FILE = env.str("OIDC_CA_FILE", default="")
+
+# Sessions: how long at most, and how long without a click.
+SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_MINUTES", default=12 * 60 if DEMO else 30) * 60
 SESSION_COOKIE_HTTPONLY = True
+# Browsers take a cookie of such a name only over TLS, for this host alone.
+SESSION_COOKIE_NAME = "__Host-sessionid" if IS_PRODUCTION else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if IS_PRODUCTION else "csrftoken"
 SESSION_COOKIE_SAMESITE = "Lax"
 
 # Mail: the console serves the demo

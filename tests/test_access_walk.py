@@ -67,11 +67,26 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
         # What it takes to start such a task: this one backs up a server.
         may_start = Permission.BACK_UP_SERVERS in permissions(user, world.account)
         return {200, 302, 422} if may_start else {403}
-    if address.name in {"portal:invitation_accept", "reporting:metrics"}:
-        return {404}  # there is no such invitation, and no token of metrics in the settings
+    if address.name in ASKED_AGAIN:
+        return {302, 404}
+    if address.name in NOT_THERE:
+        return {404}
     if address.name == "portal:readyz":
         return {200, 503}
     return {200, 204, 302, 409, 422}
+
+
+# There is no such invitation; the settings have no token of metrics and no identity provider; and
+# nobody ends a session, or takes away an identity, of somebody else's.
+NOT_THERE = {
+    "portal:invitation_accept",
+    "reporting:metrics",
+    "portal:single_sign_on",
+    "portal:single_sign_on_back",
+    "portal:session_end",
+}
+# First asked who they are, once more; then theirs alone, or not set up.
+ASKED_AGAIN = {"portal:identity_connect", "portal:identity_disconnect"}
 
 
 @pytest.mark.parametrize("who", ROLES)
@@ -123,8 +138,8 @@ TAKEN_ALONG = {"reporting:report_export", "reporting:report_print"}
 def test_reading_changes_nothing(
     address: Address, things: Things, customer_admin: User, sign_in: Callable[[User], Client]
 ) -> None:
-    before = _counts()
     client, path = sign_in(customer_admin), things.path(address)
+    before = _counts()
     for method, fragment in itertools.product(("get", "head"), ({}, {"HX-Request": "true"})):
         getattr(client, method)(path, headers=fragment)
     after = _counts()

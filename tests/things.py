@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from disaster_recovery.models import Discrepancy
 from portal.audit import SYSTEM
-from portal.models import InstanceType, Role
+from portal.models import ExternalIdentity, GroupMapping, InstanceType, Role, UserSession
 from reporting import api_keys
 from reporting.models import AlertRule, Session
 from tests.addresses import Address
@@ -23,6 +23,7 @@ from tests.factories import (
     ResourceFactory,
     RoleGrantFactory,
     TaskFactory,
+    UserFactory,
 )
 from tests.people import World
 
@@ -95,8 +96,15 @@ def make_things(world: World) -> Things:
                 account=world.account, name="Walked", recipients=["a@example.org"]
             ).pk,
             "data_type": "sessions",
-            "session": Session.objects.create(
+            "session": UserSession.objects.create(user=UserFactory(), session_key="walked").pk,
+            "reporting:session_log_detail:session": Session.objects.create(
                 account=world.account, session_id="s1", user_name="ann", started_at=timezone.now()
+            ).pk,
+            "identity": ExternalIdentity.objects.create(
+                user=UserFactory(), issuer="https://sign-in.example", subject="walked"
+            ).pk,
+            "mapping": GroupMapping.objects.create(
+                group="Walked", role=Role.AUDITOR, customer=world.customer
             ).pk,
             "instance_type": InstanceType.objects.create(
                 cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192

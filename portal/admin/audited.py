@@ -13,6 +13,9 @@ from portal.audit import Actor, record
 
 _NAMES = {
     "rolegrant": "access",
+    "groupmapping": "access",
+    "externalidentity": "user",
+    "authenticator": "user",
     "cloudaccount": "cloud_account",
     "dataavailability": "data_availability",
 }

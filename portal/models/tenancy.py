@@ -83,11 +83,21 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 class Customer(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
+    requires_two_factor = models.BooleanField("two-factor sign-in required", default=False)
 
     objects = CustomerQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
+
+
+def within(customer: Customer) -> Q:
+    """Rows with a scope that are on the customer, or on anything below it."""
+    return (
+        Q(customer=customer)
+        | Q(organization__customer=customer)
+        | Q(account__organization__customer=customer)
+    )
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -276,7 +286,7 @@ class ScopedRole(models.Model):
             raise ValidationError(f"{Role(self.role).label} is granted on one {wanted}.")
 
 
-_EXACTLY_ONE_SCOPE = (
+EXACTLY_ONE_SCOPE = (
     Q(customer__isnull=False, organization__isnull=True, account__isnull=True)
     | Q(customer__isnull=True, organization__isnull=False, account__isnull=True)
     | Q(customer__isnull=True, organization__isnull=True, account__isnull=False)
@@ -288,10 +298,12 @@ class RoleGrant(ScopedRole):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="grants")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Given for a group of the identity provider, and taken away with it; never one given by hand.
+    by_group = models.BooleanField("by group", default=False, editable=False)
 
     class Meta:
         constraints = (
-            models.CheckConstraint(condition=_EXACTLY_ONE_SCOPE, name="grant_has_one_scope"),
+            models.CheckConstraint(condition=EXACTLY_ONE_SCOPE, name="grant_has_one_scope"),
             *(
                 models.UniqueConstraint(
                     fields=["user", "role", scope],
@@ -320,7 +332,7 @@ class Invitation(ScopedRole):
 
     class Meta:
         constraints = (
-            models.CheckConstraint(condition=_EXACTLY_ONE_SCOPE, name="invitation_has_one_scope"),
+            models.CheckConstraint(condition=EXACTLY_ONE_SCOPE, name="invitation_has_one_scope"),
         )
 
     def __str__(self) -> str:
