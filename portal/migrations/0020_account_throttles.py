@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("portal", "0017_account_termination"),
+        ("portal", "0019_single_sign_on"),
     ]
 
     operations = [
