@@ -45,9 +45,11 @@ def logging_config(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR", "filters": ["outages"]},
             # Two records for each call; the tasks say what they did.
             "azure": {"level": "WARNING"},
-            # At DEBUG these write out whole contexts of pages, and rows as they are stored.
+            # At DEBUG these write out whole contexts of pages, rows as they are stored, and
+            # addresses with what stands in them, such as the keys of webhooks.
             "django.template": {"level": "INFO"},
             "django.db.backends": {"level": "INFO"},
+            "urllib3": {"level": "INFO"},
             "django-q": {
                 "handlers": ["console"],
                 "level": level,

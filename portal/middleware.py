@@ -1,4 +1,4 @@
-"""Request id for logs, audit and error pages; what every answer says to browsers and caches."""
+"""Request id for logs, audit and error pages; cookies; what answers say to browsers and caches."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def request_id(get_response: GetResponse) -> GetResponse:
             response = get_response(request)
         response["X-Request-ID"] = request.id  # type: ignore[attr-defined]
         return response
+
+    return middleware
+
+
+def readable_cookies(get_response: GetResponse) -> GetResponse:
+    """Drop cookies with control characters, which nobody has given out.
+
+    Quoted, a cookie can hold a NUL, with which PostgreSQL refuses to look for a session.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        for name, value in list(request.COOKIES.items()):
+            if any(char < " " or char == "\x7f" for char in value):
+                del request.COOKIES[name]
+        return get_response(request)
 
     return middleware
 

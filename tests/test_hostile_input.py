@@ -6,6 +6,7 @@ parameters out of the source: whatever is added is tried without being named her
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from typing import Any
 import pytest
 from django import forms
 from django.apps import apps
+from django.contrib.admin import site
 from django.db import transaction
 from django.test import Client
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +28,7 @@ from portal.forms import StandbyForm
 from portal.models import CloudAccount, Infrastructure, User
 from tests.addresses import APPS, Address, ours
 from tests.factories import CloudAccountFactory, DiscoveredServerFactory
-from tests.hostile import TURNS, VALUES, assert_harmless, bounded, dealt, text
+from tests.hostile import IS_WHOLE, TURNS, VALUES, assert_harmless, bounded, dealt, text
 from tests.page_forms import Page, PageForm
 from tests.people import World
 from tests.things import Things
@@ -201,6 +204,39 @@ def _forms_once(client: Client, things: Things) -> list[tuple[str, PageForm]]:
     return _found[id(things)]
 
 
+@pytest.mark.parametrize("turn", TURNS)
+def test_no_page_of_the_administration_stumbles(
+    turn: int, things: Things, admin: Client, staff: User, sign_in: SignIn
+) -> None:
+    client = sign_in(staff)
+    client.raise_request_exception = False
+    tried = 0
+    for place in _administration():
+        query = {"q": VALUES[turn]} if place.endswith("/") else {}
+        page = client.get(place, query)
+        assert_harmless(page, f"{place} {query}")
+        for form in Page(page.text).forms if page.status_code == 200 else []:
+            if form.action:
+                continue  # signing out, in the head of each page
+            tried += 1
+            for names in (form.typed, set(form.values) - {"csrfmiddlewaretoken"}):
+                with undone():
+                    sent = form.values | dealt(names, turn)
+                    assert_harmless(client.post(place, sent), f"{place} {sent!r}")
+    assert tried > 10
+
+
+def _administration() -> Iterator[str]:
+    """Lists, and the pages to add one and to change one, of all that staff see."""
+    for model in site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        yield reverse(f"{name}_add")
+        row = model._default_manager.first()
+        if row is not None:
+            yield reverse(f"{name}_change", args=[row.pk])
+
+
 # Rows of another customer
 
 
@@ -221,20 +257,31 @@ def rows_naming(world: World) -> set[str]:
 def test_no_form_touches_what_is_another_customers(
     things: Things, admin: Client, elsewhere: World, stranger: User
 ) -> None:
-    theirs = {"customer": elsewhere.customer, "organization": elsewhere.organization,
-            "account": elsewhere.account, "cloud_account": elsewhere.cloud_account,
-            "server": DiscoveredServerFactory(cloud_account=elsewhere.cloud_account)}  # fmt: skip
+    theirs: dict[str, Any] = {
+        "customer": elsewhere.customer,
+        "organization": elsewhere.organization,
+        "account": elsewhere.account,
+        "cloud_account": elsewhere.cloud_account,
+        "server": DiscoveredServerFactory(cloud_account=elsewhere.cloud_account),
+    }
     before = rows_naming(elsewhere)
     foreign = [str(each.pk) for each in (*theirs.values(), elsewhere.sandbox)]
     foreign += [f"{kind}:{thing.pk}" for kind, thing in theirs.items() if kind != "server"]
+    values = itertools.cycle(foreign)
     for place, form in list(_forms(admin, things)):
-        for value in foreign:
-            chosen = dict.fromkeys(set(form.values) - form.typed, value)
-            with undone():
-                answer = admin.post(place, form.values | chosen)
-                assert_harmless(answer, f"{place} {value}")
-                if answer.status_code < 400:
-                    assert rows_naming(elsewhere) == before, f"{place} {value}"
+        for name in sorted(set(form.values) - form.typed - {"csrfmiddlewaretoken"}):
+            for value in itertools.islice(values, len(foreign) if IS_WHOLE else 2):
+                with undone():
+                    answer = admin.post(place, _filled(form) | {name: value})
+                    assert_harmless(answer, f"{place} {name} {value}")
+                    if answer.status_code < 400:
+                        assert rows_naming(elsewhere) == before, f"{place} {name} {value}"
+
+
+def _filled(form: PageForm) -> dict[str, Any]:
+    """What a person would send: what is there, and something in each empty field."""
+    typed = {name: "new@example.org" if "email" in name else "A name" for name in form.typed}
+    return form.values | {name: text for name, text in typed.items() if form.values[name] == [""]}
 
 
 def test_a_subscriptions_form_is_as_strict(world: World, admin: Client) -> None:

@@ -39,7 +39,7 @@ def test_what_cannot_be_asked_is_not_taken_for_clean(tmp_path: Path) -> None:
     """A lock without hashes is refused before anybody is asked."""
     lock = tmp_path / "requirements.lock"
     lock.write_text("django==5.2.9\n")
-    command = [sys.executable, ROOT / "portal" / "processes" / "audit.py", str(lock)]
+    command = [sys.executable, str(ROOT / "portal/processes/audit.py"), str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == NOT_ASKED
     assert "requirements.lock: not audited." in done.stdout
