@@ -52,9 +52,9 @@ def unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:
         answer = problem_answer(503, " ".join(filter(None, (f"{words.title}.", outcome))))
     elif "HX-Request" in request.headers:
         # Not put in the place of anything, so that a form keeps what was entered; see app.js.
-        text = " ".join(filter(None, (f"{words.title}.", words.advice, outcome)))
-        toast = render_to_string("portal/_toast.html", {"toast": "error", "text": text})
-        answer = HttpResponse(toast, status=503)
+        detail = " ".join(filter(None, (words.advice, outcome)))
+        toast = {"toast": "error", "text": words.title, "detail": detail}
+        answer = HttpResponse(render_to_string("portal/_toast.html", toast), status=503)
     else:
         context = {
             "words": words,

@@ -87,7 +87,12 @@ def test_who_is_sacrificed_to_a_deadlock_goes_on_after_it(world: World, elsewher
     other = psycopg.connect(**connection.get_connection_params())
     other.execute("SET deadlock_timeout = '60s'")
     other.execute(lock, [theirs])
-    crossing = threading.Thread(target=lambda: (other.execute(lock, [mine]), other.close()))
+
+    def cross_over() -> None:
+        with other:
+            other.execute(lock, [mine])
+
+    crossing = threading.Thread(target=cross_over)
 
     @transaction.atomic
     def cross() -> None:

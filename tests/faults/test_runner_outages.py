@@ -25,13 +25,18 @@ MANY = 1000
 STRIDE = 1 if is_whole() else 6
 
 
+def note(task: Task, word: str) -> None:
+    assert task.account
+    Notification.objects.create(account=task.account, title=word)
+
+
 @pytest.fixture
 def diary() -> Iterator[None]:
     """A workflow whose hooks write rows: what is done twice is there twice."""
 
     def write(word: str) -> Callable[[Task, Any], None]:
         def save(task: Task, _: Any) -> None:
-            Notification.objects.create(account=task.account, title=word)
+            note(task, word)
 
         return save
 
@@ -48,7 +53,7 @@ def diary() -> Iterator[None]:
         deadline = timedelta(hours=1)
 
         def done(self, task: Task) -> None:
-            Notification.objects.create(account=task.account, title="done")
+            note(task, "done")
             engine.start("epilogue", title="Follows", account=task.account)
 
     class Epilogue(Workflow):
