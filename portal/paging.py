@@ -19,7 +19,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Page as NumberedPage
 from django.core.paginator import Paginator
 from django.db import connection, models
-from django.db.models import Q, QuerySet, Value
+from django.db.models import F, Func, QuerySet, Value
 
 from portal.prepared import Prepared, Statement
 
@@ -80,7 +80,7 @@ def page_of(
     onward = None if back else _decode(rows.model, order, query.get("after", ""))
     is_descending = order.is_descending != bool(back)
     if cursor := back or onward:
-        rows = rows.filter(_beyond(order.field, cursor, is_descending=is_descending))
+        rows = rows.filter(_beyond(rows.model, order.field, cursor, is_descending=is_descending))
     sign = "-" if is_descending else ""
     found = list(rows.order_by(f"{sign}{order.field}", f"{sign}pk")[: length + 1])
     is_more, found = len(found) > length, found[:length]
@@ -176,12 +176,25 @@ def total_of(page: Page[Any], rows: QuerySet[Any]) -> str:
     return f"{len(page.rows):,}" if is_all else capped_count(rows)
 
 
-def _beyond(field: str, cursor: tuple[Any, Any], *, is_descending: bool) -> Q:
-    value, pk = cursor
-    side = "lt" if is_descending else "gt"
-    farther = Q(**{f"{field}__{side}": value}) | Q(**{f"pk__{side}": pk})
-    # Says "this value or beyond" first, because that is what an index can start from.
-    return Q(**{f"{field}__{side}e": value}) & farther
+def _beyond(
+    model: type[models.Model], field: str, cursor: tuple[Any, Any], *, is_descending: bool
+) -> Func:
+    """Rows after the cursor, compared as pairs: an index starts at the very row.
+
+    Of a thousand that share a value, "this value, or beyond, and another key" would read most.
+    """
+    columns = _column(model, field), _column(model, "id")
+    values = (
+        Value(value, output_field=column) for value, column in zip(cursor, columns, strict=True)
+    )
+    side = " < " if is_descending else " > "
+    return Func(
+        Func(F(field), F("pk"), function="", output_field=columns[1]),
+        Func(*values, function="", output_field=columns[1]),
+        template="%(expressions)s",
+        arg_joiner=side,
+        output_field=models.BooleanField(),
+    )
 
 
 def cursor_of(order: Order, row: models.Model) -> str:

@@ -37,8 +37,9 @@ from volumes.selection import STATUSES, Selection
 _SHOWN = (
     "account", "kind", "name", "user_name", "sort_name", "size_bytes", "power_state", "is_missing",
     "attached_to", "last_backup_id", "last_backup_status", "last_backup_at",
-    "last_replication_status", "last_replica_at",
 )  # fmt: skip
+# With disaster recovery.
+_REPLICATED = ("last_replication_status", "last_replica_at")
 # What a row says of the task on its volume. The rest may be long, and is JSON in part.
 _OF_TASK = ("resource", "kind", "state", "percent", "is_maintenance")
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -140,7 +141,8 @@ class VolumeList:
     @cached_property
     def page(self) -> Page[Resource]:
         # Without a join, which would keep SQLite from reading the index in its order.
-        rows = self.selection.rows(self.account).only(*_SHOWN)
+        shown = (*_SHOWN, *_REPLICATED) if self.account.dr_enabled else _SHOWN
+        rows = self.selection.rows(self.account).only(*shown)
         return page_of(rows, self.order, self.query, PAGE_LENGTH)
 
     @cached_property

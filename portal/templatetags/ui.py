@@ -28,6 +28,10 @@ from portal.paging import Order
 register = template.Library()
 
 
+# What `url` gives where every argument is an id; the shell of each page has a dozen.
+register.simple_tag(address)
+
+
 class Look(NamedTuple):
     """Colour and shape of a state; its word always stands beside them."""
 
