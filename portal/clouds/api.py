@@ -360,9 +360,12 @@ class SiteFacts:
     regions: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
-    # Whether the credentials may look and change nothing; where rights are finer, `Identity`
-    # warns of those that are missing.
+    # Whether the credentials may look and change nothing.
     is_read_only: bool = False
+    # Where rights are finer: those without which nothing can be replicated or restored, and
+    # where they have to be given. `Identity` warns of those that other work alone needs.
+    lacking: tuple[str, ...] = ()
+    lacking_at: str = ""
 
 
 class TransferCloud(Protocol):
