@@ -432,6 +432,12 @@ class CatalogueCloud(Protocol):
     def ensure_removed(self, thing: Marked) -> Operation | None:
         """Remove one of these, whatever it is; only what carries our mark. None: it is gone."""
 
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """Remove what protects these for good, with all it holds, by `Mark.resource`. None: gone.
+
+        For the end of an account: it outlives the last copy of a resource otherwise (R083).
+        """
+
 
 class VolumeCloud(Protocol):
     """What a cloud does for volumes, and for desktops: servers that are copied as they run.

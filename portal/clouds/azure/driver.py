@@ -263,6 +263,10 @@ class AzureCloud:
     def ensure_removed(self, thing: Marked) -> Operation | None:
         return self._catalogue.ensure_removed(thing)
 
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """Nothing does: a snapshot stands for itself."""
+        return None
+
     def site_facts(self, site: str = "") -> SiteFacts:
         """What the role lacks is a fact here: it does not keep the others from being seen."""
         identity, lacking = self._identified()
