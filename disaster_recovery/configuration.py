@@ -228,6 +228,8 @@ def facts_of(kept: Mapping[str, Any]) -> SiteFacts:
         quotas=tuple(Quota(**quota) for quota in kept["quotas"]),
         # Tasks from before a release that asks for this have none.
         is_read_only=kept.get("is_read_only", False),
+        lacking=tuple(kept.get("lacking", ())),
+        lacking_at=kept.get("lacking_at", ""),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from disaster_recovery.models import ReadinessCheck
-from portal.clouds.api import Identity, Link, Quota, SiteFacts
+from portal.clouds.api import Link, Quota, SiteFacts
 
 State = ReadinessCheck.State
 # Between the clusters' controller machines (R116).
@@ -299,7 +299,7 @@ def of_regions(needs: Needs, primary: SiteFacts, secondary: SiteFacts) -> list[F
     return [
         _hosting(needs),
         _region(needs, primary, secondary),
-        _rights(primary.identity),
+        _rights(primary, secondary),
         _sizes(needs, secondary),
         *_quotas(needs, secondary),
     ]
@@ -317,10 +317,19 @@ def _region(needs: Needs, primary: SiteFacts, secondary: SiteFacts) -> Finding:
     return Finding("region", title, State.PASSED, measured)
 
 
-def _rights(identity: Identity) -> Finding:
+def _rights(*sites: SiteFacts) -> Finding:
+    """Red what replication and restore cannot do without; amber what other work needs (R108)."""
     title = "Rights of the application"
-    if identity.warnings:
-        return Finding("rights", title, State.WARNING, " ".join(identity.warnings))
+    lacking = list(dict.fromkeys(right for facts in sites for right in facts.lacking))
+    if lacking:
+        scope = next(facts.lacking_at for facts in sites if facts.lacking)
+        return Finding(
+            "rights", title, State.FAILED,
+            f"Replication and restore need what the role lacks: {', '.join(lacking)}.",
+            f"Add {'it' if len(lacking) == 1 else 'them'} to the role on {scope}.",
+        )  # fmt: skip
+    if warnings := sites[0].identity.warnings:
+        return Finding("rights", title, State.WARNING, " ".join(warnings))
     measured = "The role allows all that replication and restore need."
     return Finding("rights", title, State.PASSED, measured)
 

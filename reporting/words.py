@@ -27,6 +27,7 @@ TASK_KINDS = {
     "remove_discrepancy": "Reconcile",
     "remove_replicas": "Remove replicas",
     "remove_replica": "Remove replicas",
+    "remove_protection": "Remove protection domains",
 }
 
 # What it takes to start such a task, and so to stop or retry it. Others: to manage tasks.
@@ -52,6 +53,7 @@ RIGHT_TO_START = {
     "remove_discrepancy": Permission.MANAGE_RECOVERY,
     "remove_replicas": Permission.MANAGE_RECOVERY,
     "remove_replica": Permission.MANAGE_RECOVERY,
+    "remove_protection": Permission.MANAGE_RECOVERY,
 }
 
 _BEFORE_PUBLISH = (
@@ -99,6 +101,7 @@ BEFORE_RETRY = {
     "remove_discrepancy": "What no record knows is removed at its site for good.",
     "remove_replicas": "Replicas that are left are removed for good; backups stay.",
     "remove_replica": "The replica is removed for good; the backup stays.",
+    "remove_protection": "Protection domains that have no use any more are removed for good.",
 }
 
 _AFTER_PUBLISH = (
@@ -154,6 +157,7 @@ AFTER_CANCEL = {
     "remove_discrepancy": "It stays where it is.",
     "remove_replicas": "Replicas that are removed are gone; the others stay.",
     "remove_replica": "The replica stays.",
+    "remove_protection": "Protection domains that are left stay.",
 }
 
 # Why a volume was left out of a backup of many, by what the task remembers.

@@ -361,9 +361,12 @@ class SiteFacts:
     regions: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
-    # Whether the credentials may look and change nothing; where rights are finer, `Identity`
-    # warns of those that are missing.
+    # Whether the credentials may look and change nothing.
     is_read_only: bool = False
+    # Where rights are finer: those without which nothing can be replicated or restored, and
+    # where they have to be given. `Identity` warns of those that other work alone needs.
+    lacking: tuple[str, ...] = ()
+    lacking_at: str = ""
 
 
 class TransferCloud(Protocol):
@@ -429,6 +432,12 @@ class CatalogueCloud(Protocol):
 
     def ensure_removed(self, thing: Marked) -> Operation | None:
         """Remove one of these, whatever it is; only what carries our mark. None: it is gone."""
+
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """Remove what protects these for good, with all it holds, by `Mark.resource`. None: gone.
+
+        For the end of an account: it outlives the last copy of a resource otherwise (R083).
+        """
 
 
 class VolumeCloud(Protocol):

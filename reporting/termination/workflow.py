@@ -18,6 +18,7 @@ from reporting.termination.deleting import (
 )
 from reporting.termination.forgetting import forget_portion
 from reporting.termination.request import KIND, terminate
+from reporting.termination.unprotecting import require_unprotected, unprotect
 
 
 def _nothing(job: Job) -> Learned:
@@ -42,6 +43,10 @@ class TerminateAccount(Workflow):
         ),
         Step("require", "Require that nothing is left", require_all_gone, when=_is_with_objects,
              is_local=True),
+        Step("unprotect", "Remove what protects its volumes", _nothing, save=unprotect,
+             when=_is_with_objects, is_local=True),
+        Step("require_unprotected", "Require that nothing protects them", require_unprotected,
+             when=_is_with_objects, is_local=True),
         Step(
             "forget", "Remove its records", _nothing, save=forget_portion, is_local=True,
             is_committed=True, is_all_saved=True,

@@ -99,6 +99,7 @@ def test_a_cut_link_turns_the_checks_of_the_same_sites_red_at_once(
     finally:
         lab.link(PRIMARY_CLUSTER, SECONDARY_CLUSTER, is_up=True)
     assert ReadinessCheck.objects.get(key="remote_site").state == "failed"
+    scene.scene.clock.advance(60)
     assert "Test Connection passed" in _test(scene, person)
     assert ReadinessCheck.objects.get(key="remote_site").state == "passed"
 

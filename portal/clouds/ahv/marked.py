@@ -6,12 +6,12 @@ does not (`portal.clouds.ahv.backups`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from portal.clouds.ahv import backups
-from portal.clouds.ahv.backups import DOMAIN_PREFIX, EXPIRED, own_domain
+from portal.clouds.ahv.backups import DOMAIN_PREFIX, EXPIRED, domain_name, own_domain
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.domain_wire import SCHEDULED, DrSnapshot, Group
 from portal.clouds.ahv.domains import Domains
@@ -54,6 +54,15 @@ class Catalogue:
                 name = f"Protection domain {each.name}"
                 mark = replace(NOTHING, resource=_uuid(each.name.removeprefix(DOMAIN_PREFIX)))
                 yield Marked(f"{DOMAIN}{each.name}", name, Marked.LASTING, mark)
+
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """At the receiver a domain of the same name stands by, inactive: it is treated alike."""
+        names = {domain_name(Mark("", each, "", "")) for each in resources}
+        waiting = None
+        for domain in self.domains.all():
+            if domain.name in names:
+                waiting = remove_domain(self.domains, domain.name) or waiting
+        return waiting
 
     def ensure_removed(self, thing: Marked) -> Operation | None:
         if thing.id.startswith(DOMAIN):
