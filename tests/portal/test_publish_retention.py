@@ -17,7 +17,8 @@ from backups.retention import kept_number
 from portal.models import Account, AuditEntry, User
 from tests.addresses import ours
 from tests.people import World
-from tests.test_access_walk import Things, things
+from tests.test_access_walk import things
+from tests.things import Things
 
 __all__ = ["things"]
 
