@@ -23,12 +23,11 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client
 
-from backups.models import Backup, Replica
-from portal.models import Resource, Role, RoleGrant, Task, User
+from portal.models import Role, RoleGrant, User
 from tests.bench.figure import Figure
 from tests.environment import database_url
-from tests.filled import fill
-from tests.people import World, make_world
+from tests.filled import fill, forget
+from tests.people import make_world
 
 PEOPLE, REQUESTS_EACH, ROUNDS = 20, 8, 3
 VOLUMES = 500
@@ -52,7 +51,7 @@ def measure() -> Iterator[Figure]:
         for _ in range(ROUNDS):
             for paths, taken in times.items():
                 taken += _ask(url, cookie, paths, REQUESTS_EACH)
-    _forget(world)
+    forget(world)
     yield Figure(
         f"p95 of {PEOPLE} at once ÷ admin", _p95(times[ours]) / _p95(times[theirs]), TARGET
     )
@@ -124,16 +123,3 @@ def _await(url: str) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-def _forget(world: World) -> None:
-    """Leave the database as it was found, but for its size."""
-    for rows in (Replica.objects.all(), Backup.objects.all(), Task.objects.all()):
-        rows.delete()
-    Resource.objects.all().delete()
-    User.objects.all().delete()
-    for accounts in world.customer.organizations.all():
-        accounts.accounts.all().delete()
-    world.customer.organizations.all().delete()
-    world.customer.cloud_accounts.all().delete()
-    world.customer.delete()
