@@ -64,7 +64,7 @@ def numbered(
     query: Mapping[str, str],
     length: int = NUMBERED_LENGTH,
     field: str = "page",
-) -> NumberedPage:
+) -> NumberedPage[Any]:
     """Return the page of a short list that ``?page=2`` asks for; the nearest there is, else."""
     return Paginator(rows, length).get_page(query.get(field))
 

@@ -60,6 +60,17 @@ def fill(world: World, numbers: range) -> None:
     _figures(world, now, numbers)
 
 
+def forget(world: World) -> None:
+    """Take all of it away again, and everybody; for who shares a database with others."""
+    for model in (Replica, Backup, Notification, Task, Resource, User):
+        model._default_manager.all().delete()
+    for organization in world.customer.organizations.all():
+        organization.accounts.all().delete()
+    world.customer.organizations.all().delete()
+    world.customer.cloud_accounts.all().delete()
+    world.customer.delete()
+
+
 def _tenancy(world: World, numbers: range) -> None:
     """Accounts and cloud accounts of the customer, people, machines nobody has."""
     customer, organization = world.customer, world.organization

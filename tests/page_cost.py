@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import urldefrag
 
 from django.db import connection
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -82,14 +82,14 @@ class Visitor:
         return self.assets[address]
 
 
-def is_page(answer: HttpResponse) -> bool:
+def is_page(answer: HttpResponseBase) -> bool:
     """Whether it is shown as a page, and not a file, a refusal or the way to another page."""
     is_html = answer.get("Content-Type", "").startswith("text/html")
     return answer.status_code == 200 and is_html and "Content-Disposition" not in answer
 
 
-def text_of(answer: HttpResponse) -> str:
+def text_of(answer: HttpResponseBase) -> str:
     """The page, whatever it was compressed with."""
     if answer.get("Content-Encoding") == "gzip":
-        return gzip.decompress(answer.content).decode()
-    return answer.content.decode()
+        return gzip.decompress(answer.getvalue()).decode()
+    return answer.getvalue().decode()
