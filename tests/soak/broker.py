@@ -57,13 +57,13 @@ class Broker:
         return threading.Thread(target=self._live, daemon=True)
 
     def _live(self) -> None:
-        from django.db import DatabaseError, close_old_connections, connection
+        from django.db import Error, close_old_connections, connection
 
         while self.clock.sleep_until(self.clock.now() + PACE_SECONDS):
             try:
                 close_old_connections()
                 self._step()
-            except (requests.RequestException, DatabaseError):
+            except (requests.RequestException, Error):
                 # What is not there at the moment is tried again.
                 connection.close()
         connection.close()

@@ -47,6 +47,7 @@ def main(folder: Path, options: Options) -> None:
 def _allow(lab: Lab, scale: float) -> None:
     for cluster in lab.clusters.values():
         cluster.timing.task_kept_seconds = KEPT_SECONDS * scale
+        cluster.timing.aborted_shown_seconds *= scale
         for container in cluster.containers.values():
             container.capacity_bytes = CAPACITY_BYTES
     lab.azure.timing.operation_kept_seconds = KEPT_SECONDS * scale

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from portal.audit import SYSTEM
 from portal.models import CloudAccount, Task
@@ -28,6 +29,12 @@ from tests.soak.world import World
 SETTLE_SECONDS = 300.0
 WARM_SECONDS = 60.0
 MOST_GROWTH_MIB = 40.0
+LONG_MINUTES = 10
+WANTED = {
+    "create_backup", "create_volume_backup", "create_volume_backup_after_session",
+    "backup_volumes", "post_session_backup", "restore_backup", "restore_volume_backup",
+    "delete_backup", "delete_volume_backup", "replicate_backup", "reconcile", "sync_inventory",
+}  # fmt: skip
 DATABASE_OR_WEB = ("database", "kill_web")
 
 
@@ -39,6 +46,8 @@ def run(world: World) -> list[Check]:
     broker = Broker(world, clock, traffic, dice(world.options, "broker"))
     faults, watch = Faults(world, clock), Watch(world, clock)
     threads = [*crowd.threads(), broker.thread(), faults.thread()]
+    died: list[str] = []
+    threading.excepthook = lambda how: died.append(f"{how.exc_type.__name__}: {how.exc_value}")
     for thread in threads:
         thread.start()
     _live(world, clock)
@@ -58,6 +67,8 @@ def run(world: World) -> list[Check]:
     world.web.stop()
     levels, lines = unexpected([each.log for each in world.services], clock)
     done += [
+        Check("everybody lived to the end", len(threads), died),
+        Check("all that can be done was done", len(WANTED), _undone(world)),
         Check("no unexpected line in a log", sum(levels.values()), lines),
         Check("no unexpected answer", sum(traffic.statuses.values()), _odd(traffic, clock)),
         Check("no request repeated by its name started twice", 1, crowd.program.doubled),
@@ -73,7 +84,7 @@ def _live(world: World, clock: Clock) -> None:
     while clock.sleep_until(min(end, clock.now() + 30)) and clock.now() < end:
         try:
             active = Task.objects.active().count()
-        except DatabaseError:
+        except Error:
             connections.close_all()
             continue
         print(f"  {clock.now():5.0f} s: {active} tasks under way", flush=True)
@@ -81,7 +92,7 @@ def _live(world: World, clock: Clock) -> None:
 
 def _settle(world: World) -> None:
     """Wait until nothing is under way and no run is due, or the time for that is up."""
-    until = time.monotonic() + max(SETTLE_SECONDS, world.options.minutes * 20)
+    until = time.monotonic() + max(SETTLE_SECONDS, world.options.minutes * 30)
     connections.close_all()
     quiet = 0
     while time.monotonic() < until and quiet < 3:
@@ -89,6 +100,8 @@ def _settle(world: World) -> None:
         now = datetime.now(UTC)
         due = any(now - timedelta(seconds=70) < run <= now for _, run in world.runs)
         quiet = quiet + 1 if not active and not due else 0
+        if int(until - time.monotonic()) % 30 < 2:
+            print(f"  settling: {active} tasks under way", flush=True)
         time.sleep(2)
     print(f"  {Task.objects.active().count()} tasks under way after settling", flush=True)
 
@@ -102,6 +115,14 @@ def _look_again() -> None:
     until = time.monotonic() + SETTLE_SECONDS
     while Task.objects.active().filter(pk__in=tasks).exists() and time.monotonic() < until:
         time.sleep(0.5)
+
+
+def _undone(world: World) -> list[str]:
+    """Kinds of task of which none ended well: then nothing was tried. A short run has no time."""
+    if world.options.minutes < LONG_MINUTES:
+        return []
+    done = set(Task.objects.filter(state=Task.State.DONE).values_list("kind", flat=True))
+    return sorted(WANTED - done)
 
 
 def _odd(traffic: Traffic, clock: Clock) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time as wall
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.soak import processes
 from tests.soak.plan import AHV, DUBLIN, LONDON, SANDBOX, SERVERS, VOLUMES, Desk, Options, desks
+from tests.soak.processes import ROOT
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -71,6 +73,8 @@ def environment(url: str, folder: Path) -> dict[str, str]:
         # The driver sends all that fifty people and their programs would, from one address.
         "API_REQUESTS_A_MINUTE": "6000",
         "PYTHONUNBUFFERED": "1",
+        # Each start of a process would compile Django anew where a shell forbids to keep it.
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".venv" / "bytecode"),
         "NO_PROXY": "127.0.0.1",
     }
 
@@ -81,6 +85,8 @@ def build(options: Options, folder: Path, database: PrivateServer) -> World:
     (folder / "var").mkdir()
     os.environ |= ours
     _prepare_database()
+    # Its line for every wake would drown what is said here.
+    logging.getLogger("django-q").setLevel(logging.WARNING)
     lab = processes.LabHost(options, folder)
     port = processes.free_port()
     web = processes.web(0, port, ours, folder)

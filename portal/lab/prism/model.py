@@ -366,6 +366,8 @@ class Timing:
     restore_entities_seconds: float = 5
     replication_bytes_per_second: float = GIB
     replication_retry_seconds: float = 60
+    # How long a replication that broke off is listed as aborted.
+    aborted_shown_seconds: float = 30
     task_kept_seconds: float = 3600
 
 

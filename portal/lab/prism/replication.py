@@ -21,8 +21,6 @@ from portal.lab.prism.throttle import limit_of, next_change
 
 # What a later replication moves, as a share of everything.
 INCREMENT = 0.05
-# How long one that broke off is still listed, in seconds.
-SHOWN_SECONDS = 30
 
 # Told when a snapshot has arrived with which its domain moves to the other side.
 MOVED: list[Callable[[PrismCluster, ProtectionDomain, Replication], None]] = []
@@ -198,7 +196,7 @@ def abort(cluster: PrismCluster, domain: ProtectionDomain, running: Replication)
     """Break it off; it is listed as aborted for a while."""
     _stop(cluster, running)
     running.is_aborted, running.started_at = True, running.started_at or cluster.now
-    running.retry_at = cluster.now + SHOWN_SECONDS * SECOND
+    running.retry_at = cluster.now + int(cluster.timing.aborted_shown_seconds * SECOND)
     cluster.tell(
         f"Replication aborted for Protection Domain {domain.name}",
         [domain.name, running.site, running.snapshot_id],
