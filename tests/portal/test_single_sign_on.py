@@ -12,7 +12,6 @@ import pytest
 import trustme
 from django.conf import LazySettings
 from django.core.cache import cache
-from django.http import HttpResponse
 from django.test import Client
 
 from portal.identity_provider import provider
@@ -75,7 +74,7 @@ def is_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
 
 
-def assert_refused(client: Client, answer: HttpResponse, words: str) -> None:
+def assert_refused(client: Client, answer: Any, words: str) -> None:
     assert answer.status_code == 403
     assert words in answer.content.decode()
     assert not is_in(client)
