@@ -44,7 +44,7 @@ def measure() -> Iterator[Figure]:
         for address in ours():
             largest = max(largest, _print(client, address.name, things.path(address)))
     forget(world)
-    yield Figure("largest page, kB compressed", largest, DOCUMENT_KB)
+    yield Figure("largest page, kB compressed", (largest,), DOCUMENT_KB)
 
 
 def _print(client: Client, name: str, path: str) -> float:
