@@ -25,7 +25,8 @@ from tests.page_cost import ACCEPTED, is_page
 from tests.people import make_world
 from tests.things import make_things
 
-ROWS, TURNS = 1_000, 3
+# So many accounts, cloud accounts and servers, and five times as many volumes and backups.
+ROWS, TURNS = 500, 3
 # What is left of 60 kB by the styles, the scripts and the icons: 30 kB.
 DOCUMENT_KB = 30.0
 
