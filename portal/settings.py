@@ -27,6 +27,8 @@ IS_PRODUCTION = bool(env.str("DATABASE_URL", default="")) and not DEMO
 
 # Keys. In production both must be given; the embedded default makes its own once and keeps them.
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_key(DATA_DIR / "secret-key", IS_PRODUCTION)
+# Former ones: what they signed is still believed, until they are taken out.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 SECRETS_KEYS = env.list("SECRETS_KEYS", default=[]) or [
     kept_key(DATA_DIR / "secrets-key", IS_PRODUCTION, fernet=True)
 ]
