@@ -99,6 +99,14 @@ TEMPLATES = [
 FORM_RENDERER = "portal.forms.StandbyRenderer"
 
 
+# What the server is told for each connection: a client whose network went away without a word
+# would hold its row locks for hours, and every other worker would wait for them.
+_LET_GO = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=25000 -c idle_in_transaction_session_timeout=300000"
+)
+
+
 def _database() -> dict[str, Any]:
     """Return the default database, with what each backend needs to be safe under many writers."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'standby.sqlite3'}"
@@ -112,6 +120,7 @@ def _database() -> dict[str, Any]:
         # Worker processes of the crash tests share the file with the test process.
         config["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
+        config.setdefault("OPTIONS", {}).setdefault("options", _LET_GO)
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
         config["CONN_HEALTH_CHECKS"] = True
     return config
