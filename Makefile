@@ -50,6 +50,11 @@ bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.bench
 
+.PHONY: rehearse
+rehearse: ## Run the production set-up on this machine, cut cables, restart all of it (root only)
+	$(call set_up,dev)
+	@exec $(PYTHON) -m tests.rehearsal
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."
