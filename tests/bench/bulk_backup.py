@@ -59,17 +59,20 @@ def measure() -> Iterator[Figure]:
 
 def _runs(delay: float, operation_seconds: float) -> list[Run]:
     """Back all of them up twice: the second finds what protects them in place."""
-    with _lab(delay, operation_seconds) as (lab, place):
-        account = _account(place)
-        with _worker() as worker:
-            runs = [_run(account, lab, worker) for _ in range(2)]
-        _forget(account)
+    with a_lab(delay, operation_seconds) as (lab, place):
+        account = an_account(place)
+        with a_worker() as worker:
+            runs = [back_up(account, lab, worker) for _ in range(2)]
+        forget(account)
     return runs
 
 
 @contextmanager
-def _lab(delay: float, seconds: float) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    command = [sys.executable, "-m", "tests.lab_host", str(MANY), str(delay), str(seconds)]
+def a_lab(
+    delay: float, seconds: float, many: int = MANY
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A lab in a process of its own, with so many desktops; see `tests.lab_host`."""
+    command = [sys.executable, "-m", "tests.lab_host", str(many), str(delay), str(seconds)]
     with subprocess.Popen(
         command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as lab:
@@ -84,7 +87,7 @@ def _line(stream: IO[str] | None) -> str:
 
 
 @contextmanager
-def _worker() -> Iterator[subprocess.Popen[bytes]]:
+def a_worker() -> Iterator[subprocess.Popen[bytes]]:
     """A cluster with its default settings, that has begun to beat."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
@@ -121,7 +124,8 @@ def _until(is_so: object) -> None:
         time.sleep(0.05)
 
 
-def _account(place: dict[str, str]) -> Account:
+def an_account(place: dict[str, str]) -> Account:
+    """An account with all of the lab's desktops."""
     customer = Customer.objects.create(name="Bench")
     organization = Organization.objects.create(customer=customer, name="Bench")
     cloud_account = CloudAccount.objects.create(
@@ -142,7 +146,8 @@ def _account(place: dict[str, str]) -> Account:
     return account
 
 
-def _run(account: Account, lab: subprocess.Popen[str], worker: subprocess.Popen[bytes]) -> Run:
+def back_up(account: Account, lab: subprocess.Popen[str], worker: subprocess.Popen[bytes]) -> Run:
+    """Back all of an account's desktops up, by one bulk task."""
     # Nothing of the run before is left to follow up.
     _until(lambda: not Task.objects.active().exists())
     calls, cpu = _calls(lab), _cpu_seconds(worker.pid)
@@ -151,7 +156,7 @@ def _run(account: Account, lab: subprocess.Popen[str], worker: subprocess.Popen[
     _until(lambda: not Task.objects.active().filter(pk=task.pk).exists())
     seconds = time.monotonic() - started_at
     task.refresh_from_db()
-    if task.memory.get("done") != MANY:
+    if task.memory.get("done") != account.resources.count():
         raise AssertionError(f"not all are done: {task.memory}")
     return Run(seconds, _calls(lab) - calls, _cpu_seconds(worker.pid) - cpu)
 
@@ -184,7 +189,7 @@ def _below(pid: int) -> list[int]:
     return found
 
 
-def _forget(account: Account) -> None:
+def forget(account: Account) -> None:
     """Leave the database as it was found."""
     from backups.models import Backup
     from portal.models import AuditEntry, Notification
