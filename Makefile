@@ -45,15 +45,15 @@ check: ## Check format, lint, templates, types, settings and migrations
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m tests.deployment
 
-.PHONY: bench
-bench: ## Measure what the design promises: name, ratio, target, ok or MISS
-	$(call set_up,dev)
-	@$(PYTHON) -m tests.bench
-
 .PHONY: rehearse
 rehearse: ## Run the production set-up on this machine, cut cables, restart all of it (root only)
 	$(call set_up,dev)
 	@exec $(PYTHON) -m tests.rehearsal
+
+.PHONY: bench
+bench: ## Measure what the design promises: name, ratio, target, ok or MISS
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.bench
 
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
