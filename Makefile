@@ -55,6 +55,21 @@ bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)
 	@$(PYTHON) -m tests.bench
 
+.PHONY: tour
+tour: ## Take the pictures of README's tour anew
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.tour
+
+.PHONY: audit
+audit: ## Ask for known vulnerabilities of the locked packages; needs the network
+	$(call set_up,dev)
+	@$(PYTHON) portal/processes/audit.py
+
+.PHONY: soak
+soak: ## Half an hour of work on PostgreSQL while everything around it fails
+	$(call set_up,dev)
+	@$(PYTHON) -m tests.soak $(SOAK)
+
 .PHONY: reset
 reset: ## Throw away the demo's data (var/)
 	@rm -rf var && echo "The demo's data are gone; make run starts over."

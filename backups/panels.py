@@ -222,6 +222,7 @@ class Panel:
         backups = [row.record for row in self.table.paginated_rows]
         attempts = attempts_of(backups)
         for backup in backups:
+            backup.resource = self.resource
             replication = replication_cell(backup, attempts.get(backup.pk))
             yield backup, reasons.get(backup.pk, ""), replication
 

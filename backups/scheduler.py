@@ -33,6 +33,7 @@ from portal.engine.requests import TITLE_LENGTH
 from portal.engine.ticks import every_minute
 from portal.models import Account, Notification, Resource, Task
 from portal.notify import tell
+from portal.outages import is_down
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +97,9 @@ def _settle_batch(now: datetime) -> bool:
     for plan, ids in plans.items():
         try:
             settled += _settle(plan, ids, now)
-        except (DatabaseError, ZoneInfoNotFoundError):
+        except (DatabaseError, ZoneInfoNotFoundError) as error:
+            if is_down(error):
+                raise  # nobody else gets on either; the next minute tries all of it again
             # These stay due and are tried again; they must not hold the others up.
             log.exception("due policies cannot be settled", count=len(ids), zone=plan.time_zone)
     # What could not be settled would be read again for ever.

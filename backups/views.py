@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.db.models import F, OrderBy, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpResponse, QueryDict
@@ -32,9 +31,9 @@ from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.engine import Busy
 from portal.models import Resource
+from portal.paging import numbered
 from portal.refusals import Refused
 
-SERVERS_A_PAGE = 50
 _ORDERS = {
     "name": (Lower("name"), "pk"),
     "-name": (Lower("name").desc(), "pk"),
@@ -67,7 +66,7 @@ def utility_server_list(request: Request) -> HttpResponse:
     order = request.GET.get("sort", "")
     found = servers.filter(name__icontains=query) if query else servers
     found = found.order_by(*_ORDERS.get(order, _ORDERS["name"]))
-    page = Paginator(found, SERVERS_A_PAGE).get_page(request.GET.get("page"))
+    page = numbered(found, request.GET)
     context = {
         "panels": panels_of(list(page.object_list), request.permissions),
         "page": page,

@@ -17,6 +17,7 @@ class DisasterRecoveryConfig(AppConfig):
             live,
             many,
             reconciliation,
+            remote_sites,
             replication,
             settling,
             sites,

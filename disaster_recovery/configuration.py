@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import transaction
 
+from backups import throttle
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
 from disaster_recovery.readiness import (
     NAMES,
@@ -220,16 +221,23 @@ def facts_of(kept: Mapping[str, Any]) -> SiteFacts:
     return SiteFacts(
         identity=Identity(**{**kept["identity"], "warnings": tuple(kept["identity"]["warnings"])}),
         addresses=tuple(kept["addresses"]),
-        links=tuple(
-            Link(**{**link, "capabilities": tuple(link["capabilities"])}) for link in kept["links"]
-        ),
+        links=tuple(_link_of(link) for link in kept["links"]),
         containers=tuple(kept["containers"]),
         regions=tuple(kept["regions"]),
         sizes={name: (values[0], values[1]) for name, values in kept["sizes"].items()},
         quotas=tuple(Quota(**quota) for quota in kept["quotas"]),
         # Tasks from before a release that asks for this have none.
         is_read_only=kept.get("is_read_only", False),
+        lacking=tuple(kept.get("lacking", ())),
+        lacking_at=kept.get("lacking_at", ""),
     )
+
+
+def _link_of(kept: Mapping[str, Any]) -> Link:
+    # Tasks from before a release that reads limits have none.
+    bandwidth = throttle.read(kept.get("bandwidth") or {})
+    given = {**kept, "capabilities": tuple(kept["capabilities"]), "bandwidth": bandwidth}
+    return Link(**given)
 
 
 def _try_ports(job: Job) -> Learned:
@@ -301,6 +309,11 @@ def _judge(task: Task, learned: Learned) -> Learned:
         ],
         "link": there.name if there else "",
         "link_back": back.name if back else "",
+        "throttles": {
+            way: asdict(link.bandwidth)
+            for way, link in (("there", there), ("back", back))
+            if link and link.bandwidth
+        },
         "secondary_name": other.identity.name,
     }
 
@@ -344,12 +357,15 @@ def _nothing(job: Job) -> Learned:
     return {}
 
 
-LOOKING = (
+SIGHT = (
     Step("primary", "Look at the primary site", _look_at_primary, save=_keep_containers, weight=3),
     Step(
         "secondary", "Look at the secondary site", _look_at_secondary, weight=3, is_elsewhere=True
     ),
     Step("ports", "Try the replication ports", _try_ports, when=_is_ahv, is_local=True),
+)
+LOOKING = (
+    *SIGHT,
     Step("judge", "Judge the prerequisites", _nothing, save=_judge, is_local=True),
 )
 
@@ -375,6 +391,7 @@ class ConfigureRecovery(Workflow):
             dr_site=args["site"] if is_azure else memory["secondary_name"][:100],
             dr_link=memory["link"],
             dr_link_back=memory["link_back"],
+            dr_throttles=memory.get("throttles", {}),
         )
         chosen = {
             name: args[name] for name in ("target_rpo_hours", "post_session_backup", "stops_server")
@@ -412,6 +429,9 @@ class CheckRecovery(Workflow):
     deadline = timedelta(minutes=30)
 
     def done(self, task: Task) -> None:
+        """What limits the bandwidth may have changed: estimates go by it (R117)."""
+        throttles = task.memory.get("throttles", {})
+        Account.objects.filter(pk=_account(task).pk).update(dr_throttles=throttles)
         failed = task.memory["failed"]
         if failed:
             title = "A prerequisite of disaster recovery is not met any more"

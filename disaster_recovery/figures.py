@@ -9,7 +9,7 @@ from statistics import median
 from django.db.models import Count, Q, Sum
 
 from backups.models import Backup, Replica
-from backups.rates import measured_rate
+from backups.rates import Pace, measured_rate, pace_there
 from portal.engine import clock
 from portal.models import Account, Resource
 from portal.models.resources import NEVER
@@ -23,20 +23,32 @@ SAMPLE = 20
 
 @dataclass(frozen=True)
 class Figures:
-    """``rate`` is bytes a second, None before anything was replicated."""
+    """``pace`` is how fast replications go; its rate is None before anything was replicated."""
 
     resources: int
     size_bytes: int
     with_replica: int
-    rate: float | None
+    pace: Pace
     egress_bytes: int
     # How long a backup after a session takes, which a returning user has to wait (R136, R166).
     after_session: timedelta | None = None
 
     @property
+    def rate(self) -> float | None:
+        """Bytes a second of the latest replications."""
+        return self.pace.rate
+
+    @property
     def first_replication(self) -> timedelta | None:
-        """How long it takes to replicate everything whole at the measured rate."""
-        return timedelta(seconds=self.size_bytes / self.rate) if self.rate else None
+        """How long it takes to replicate everything whole, begun now (R117)."""
+        if not self.rate:
+            return None
+        return timedelta(seconds=self.pace.travel(self.size_bytes).seconds)
+
+    @property
+    def first_reason(self) -> str:
+        """What decides how long: the measured rate, or the throttle in force."""
+        return self.pace.reason(self.size_bytes)
 
 
 def protected(account: Account) -> dict[str, int]:
@@ -62,7 +74,7 @@ def figures_of(account: Account) -> Figures:
         resources=whole["count"],
         size_bytes=whole["size"],
         with_replica=ready.count(),
-        rate=measured_rate(account),
+        pace=pace_there(account, measured_rate(account)),
         egress_bytes=sent.aggregate(n=Sum("sent_bytes"))["n"] or 0,
         after_session=_after_session(account),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from disaster_recovery.models import ReadinessCheck
-from portal.clouds.api import Identity, Link, Quota, SiteFacts
+from portal.clouds.api import Link, Quota, SiteFacts
 
 State = ReadinessCheck.State
 # Between the clusters' controller machines (R116).
@@ -20,6 +20,8 @@ USABLE = "established"
 # R127.
 WARN_AT = 0.8
 NAMES = 3
+# As long as `ReadinessCheck.title` may be.
+TITLE = 100
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,24 @@ def of_clusters(
         _two_clusters(primary, secondary),
         _access("primary_access", here, primary),
         _access("secondary_access", other, secondary),
-        _remote_site("remote_site", here, other, there),
-        _remote_site("return_site", other, here, back),
-        *_ports(list(ports), there),
+        *of_links(primary, secondary, ports),
         *_mapping(needs, secondary, there, here),
         *_mapping_back(needs, there, back, other),
         _types(needs),
     ]
-    if there:
-        found.append(_bandwidth(there))
+    found += _bandwidths(there, back, here, other)
     return found
+
+
+def of_links(primary: SiteFacts, secondary: SiteFacts, ports: Iterable[Port]) -> list[Finding]:
+    """Judge how two clusters know each other: each direction, and the ports (R113 to R123)."""
+    there, back = link_to(primary, secondary), link_to(secondary, primary)
+    here, other = primary.identity.name, secondary.identity.name
+    return [
+        _remote_site("remote_site", here, other, there),
+        _remote_site("return_site", other, here, back),
+        *_ports(list(ports), there),
+    ]
 
 
 def _two_clusters(primary: SiteFacts, secondary: SiteFacts) -> Finding:
@@ -267,11 +277,19 @@ def _values(type_: tuple[int, int] | None) -> str:
     return f"{type_[0]} vCPU · {type_[1] / 1024:g} GB" if type_ else "Missing"
 
 
-def _bandwidth(link: Link) -> Finding:
-    throttle = f"Bandwidth throttling: {link.throttle}." if link.throttle else "Not throttled."
+def _bandwidths(there: Link | None, back: Link | None, here: str, other: str) -> Iterator[Finding]:
+    """Replication goes by the one throttle, a return by the other (R117)."""
+    if there:
+        yield _bandwidth("bandwidth", there, f"from {here} to {other}")
+    if back:
+        yield _bandwidth("bandwidth_back", back, f"from {other} to {here}")
+
+
+def _bandwidth(key: str, link: Link, way: str) -> Finding:
+    throttle = f"Bandwidth Throttling: {link.throttle}." if link.throttle else "Not throttled."
     compression = "on" if link.is_compressed else "off"
     return Finding(
-        "bandwidth", "Bandwidth throttling and compression", State.PASSED,
+        key, f"Bandwidth Throttling and Compression {way}"[:TITLE], State.PASSED,
         f"{throttle} Compression on the wire is {compression}.",
     )  # fmt: skip
 
@@ -281,7 +299,7 @@ def of_regions(needs: Needs, primary: SiteFacts, secondary: SiteFacts) -> list[F
     return [
         _hosting(needs),
         _region(needs, primary, secondary),
-        _rights(primary.identity),
+        _rights(primary, secondary),
         _sizes(needs, secondary),
         *_quotas(needs, secondary),
     ]
@@ -299,10 +317,19 @@ def _region(needs: Needs, primary: SiteFacts, secondary: SiteFacts) -> Finding:
     return Finding("region", title, State.PASSED, measured)
 
 
-def _rights(identity: Identity) -> Finding:
+def _rights(*sites: SiteFacts) -> Finding:
+    """Red what replication and restore cannot do without; amber what other work needs (R108)."""
     title = "Rights of the application"
-    if identity.warnings:
-        return Finding("rights", title, State.WARNING, " ".join(identity.warnings))
+    lacking = list(dict.fromkeys(right for facts in sites for right in facts.lacking))
+    if lacking:
+        scope = next(facts.lacking_at for facts in sites if facts.lacking)
+        return Finding(
+            "rights", title, State.FAILED,
+            f"Replication and restore need what the role lacks: {', '.join(lacking)}.",
+            f"Add {'it' if len(lacking) == 1 else 'them'} to the role on {scope}.",
+        )  # fmt: skip
+    if warnings := sites[0].identity.warnings:
+        return Finding("rights", title, State.WARNING, " ".join(warnings))
     measured = "The role allows all that replication and restore need."
     return Finding("rights", title, State.PASSED, measured)
 

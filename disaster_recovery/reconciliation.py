@@ -8,7 +8,7 @@ adopt, delete or ignore it. Tasks under way are left alone, with all they make.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce
 
 from backups.models import Backup, Replica, note_replication
 from disaster_recovery.models import Discrepancy
+from disaster_recovery.whose import Whose, being_sent, of_others
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import Mark, Marked, NotFound
@@ -94,42 +95,6 @@ def reconcile_daily() -> None:
             reconcile(SYSTEM, account, since=since)
         except Refused:
             continue  # another worker's tick came first
-
-
-# Whose a thing is
-
-
-@dataclass
-class Whose:
-    """Which of the things at a site are the account's, or nobody's that is known here."""
-
-    account: Account
-    by_id: dict[str, Resource] = field(default_factory=dict)
-    by_source: dict[str, Resource] = field(default_factory=dict)
-    strangers: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, account: Account) -> Whose:
-        made = cls(account)
-        for resource in Resource.objects.filter(account=account).iterator():
-            made.by_id[str(resource.pk)] = resource
-            made.by_source[resource.external_id.lower()] = resource
-        others = Resource.objects.exclude(account=account)
-        others = others.filter(cloud_account=account.cloud_account_id)
-        for pk, source in others.values_list("pk", "external_id").iterator():
-            made.strangers |= {str(pk), source.lower()}
-        others_accounts = Account.objects.exclude(pk=account.pk).values_list("pk", flat=True)
-        made.strangers |= {str(pk) for pk in others_accounts}
-        return made
-
-    def resource(self, mark: Mark) -> Resource | None:
-        """The resource a thing is of, by the mark, or else by the machine it was made of."""
-        found = self.by_id.get(mark.resource)
-        return found or (self.by_source.get(mark.source.lower()) if mark.source else None)
-
-    def is_anothers(self, mark: Mark) -> bool:
-        told = {mark.account, mark.resource, mark.source.lower()} - {""}
-        return bool(told & self.strangers)
 
 
 # Comparing
@@ -219,6 +184,7 @@ def _unknown(
     account, now = _account(task), clock.now()
     whose = Whose.of(account)
     active = {pk.hex for pk in Task.objects.active().values_list("pk", flat=True)}
+    active |= being_sent()
     since = inf
     if not task.args["with_young"]:
         young = Task.objects.filter(account=account, ended_at__gt=now - YOUNG)
@@ -228,11 +194,13 @@ def _unknown(
     for each in things:
         names = {_plain(name) for name in (each.id, *each.other_ids)}
         token = each.mark.task
-        is_recorded = names & known or (each.role == Marked.COPY and token in tokens)
+        is_copy = each.role == Marked.COPY and token in tokens
+        is_recorded = names & known or is_copy or whose.keeps(each)
         is_fresh = token in active or _is_named_after(each, active) or each.created_at > since
         if not is_recorded and not is_fresh and not whose.is_anothers(each.mark):
             found.append((each, whose.resource(each.mark)))
-    return found
+    anothers = of_others(account, [each for each, _ in found])
+    return [pair for pair in found if pair[0].id not in anothers]
 
 
 def _is_named_after(thing: Marked, tokens: set[str]) -> bool:

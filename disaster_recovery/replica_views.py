@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from backups.models import Backup
-from backups.rates import measured_rate
+from backups.rates import measured_rate, pace_there
 from disaster_recovery.many import replicate_selection
 from disaster_recovery.services import latest_of, replicate_backup, replication_hindrance
 from portal.access import Permission, Request, account_view
@@ -112,13 +112,14 @@ def _replicate(request: Request, backups: QuerySet[Backup], backup: UUID) -> Htt
         "resource__cloud_account", "account__dr_cloud_account"
     )
     found = get_object_or_404(backups, pk=backup)
-    rate = measured_rate(request.account)
+    pace, size = pace_there(request.account, measured_rate(request.account)), found.size_bytes or 0
     context = {
         "backup": found,
         "resource": found.resource,
         "hindrance": replication_hindrance(found),
         "has_replica": found.replicas.there().exists(),
-        "seconds": (found.size_bytes or 0) / rate if rate else None,
+        "seconds": pace.travel(size).seconds if pace.rate else None,
+        "reason": pace.reason(size),
         "back": _page_of(found),
         "heading": f"Replicate {found}",
         "section": "volumes:volume_list" if found.resource.is_volume else _SECTIONS[found.kind],

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from backups.models import Backup, Replica, note_replication
 from backups.replicas import removals_of
 from backups.services import label_of, target_of
+from disaster_recovery.models import Discrepancy
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.models import Account, Resource, Task
@@ -65,7 +66,9 @@ def replicate_backup(
             "type": backup.type,
             "copy": backup.external_id,
             "to": target_of(account),
-            "is_again": backup.replicas.exists() or _is_overtaken(backup),
+            "is_again": (
+                backup.replicas.exists() or _is_overtaken(backup) or _was_recovered(backup)
+            ),
             "replicas": removals_of(former),
         },
     )
@@ -112,6 +115,17 @@ def _is_overtaken(backup: Backup) -> bool:
         backup__resource=backup.resource_id, backup__created_at__gt=backup.created_at
     )
     return later.exists()
+
+
+def _was_recovered(backup: Backup) -> bool:
+    """Whether its record was made of what was found: what it sent, and lost there, is not told."""
+    adopted = Discrepancy.objects.filter(
+        account=backup.account_id,
+        kind=Discrepancy.Kind.COPY,
+        state=Discrepancy.State.ADOPTED,
+        external_id=backup.external_id,
+    )
+    return adopted.exists()
 
 
 def _insert(replica: Replica) -> None:

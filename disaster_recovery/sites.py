@@ -87,8 +87,8 @@ class Sites:
     secondary: Site | None
     # Storage containers of the primary that lead to the secondary (AHV).
     containers: int = 0
-    # Bandwidth throttling and compression, as the latest checks found them (R117).
-    link: str = ""
+    # Bandwidth throttling and compression of each way, as the latest checks found them (R117).
+    links: Sequence[ReadinessCheck] = ()
 
     @property
     def all(self) -> Sequence[Site]:
@@ -116,13 +116,14 @@ def sites_of(
             account.dr_site, second, replicas, replica_bytes, _storage(second, may_see)
         )
     found = {check.key: check for check in checks}
-    mapped, bandwidth = found.get("containers"), found.get("bandwidth")
+    mapped = found.get("containers")
+    ways = [found[key] for key in ("bandwidth", "bandwidth_back") if key in found]
     return Sites(
         kinds,
         primary,
         secondary,
         containers=len(mapped.rows) if mapped else 0,
-        link=bandwidth.measured if bandwidth and may_see else "",
+        links=ways if may_see else (),
     )
 
 

@@ -23,7 +23,7 @@ from django.db.models import (
 )
 
 from backups.models import Replica
-from backups.rates import SAMPLE, ReturnTime, return_time_at
+from backups.rates import SAMPLE, Pace, ReturnTime, pace_back, return_time_at
 from disaster_recovery.configuration import CHECK, CONFIGURE
 from disaster_recovery.figures import PROTECTED, SERVER_KINDS, Figures, figures_of
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
@@ -44,7 +44,7 @@ class KindStanding:
     label: str
     target: timedelta
     now: datetime
-    rate: float | None
+    pace: Pace
     count: int = 0
     backed_up: int = 0
     replicated: int = 0
@@ -90,7 +90,7 @@ class KindStanding:
     @property
     def return_time(self) -> str:
         """How long it takes to restore all of them from replicas, one after another."""
-        return span_in_words(return_time_at(self.rate, self.size_bytes).replica)
+        return span_in_words(return_time_at(self.pace, self.size_bytes).replica)
 
 
 @dataclass(frozen=True)
@@ -220,12 +220,18 @@ class Standing(Glance):
 
     @cached_property
     def _returns(self) -> ReturnTime:
-        return return_time_at(self.figures.rate, self._sum("size_bytes"))
+        pace = pace_back(self.account, self.figures.rate)
+        return return_time_at(pace, self._sum("size_bytes"))
 
     @property
     def return_time(self) -> tuple[timedelta, ...]:
         """From replicas, everything one after another: the least and the most."""
         return tuple(timedelta(minutes=each) for each in self._returns.replica)
+
+    @property
+    def return_reason(self) -> str:
+        """What decides it: the measured rate, or the throttle in force (R117)."""
+        return self._returns.reason
 
     @property
     def local_return_time(self) -> str:
@@ -247,7 +253,7 @@ def target_of(settings: RecoverySettings) -> timedelta:
 def glance_of(account: Account) -> Glance:
     """What the word rests on, by three queries."""
     settings = RecoverySettings.of(account)
-    kinds = kinds_of(account, target_of(settings), None)
+    kinds = kinds_of(account, target_of(settings), pace_back(account, None))
     return Glance(account, settings, kinds, list(_checks(account)))
 
 
@@ -258,7 +264,7 @@ def standing_of(account: Account) -> Standing:
     return Standing(
         account=account,
         settings=settings,
-        kinds=kinds_of(account, target_of(settings), figures.rate),
+        kinds=kinds_of(account, target_of(settings), pace_back(account, figures.rate)),
         checks=list(_checks(account)),
         figures=figures,
         under_way=_under_way(account),
@@ -271,7 +277,7 @@ def _checks(account: Account) -> QuerySet[ReadinessCheck]:
     return ReadinessCheck.objects.filter(account=account)
 
 
-def kinds_of(account: Account, target: timedelta, rate: float | None) -> list[KindStanding]:
+def kinds_of(account: Account, target: timedelta, pace: Pace) -> list[KindStanding]:
     """Each of the five kinds, by one query; those that the account has none of are zero."""
     now = clock.now()
     found = Resource.objects.filter(PROTECTED, account=account).order_by()
@@ -281,7 +287,7 @@ def kinds_of(account: Account, target: timedelta, rate: float | None) -> list[Ki
         facts: dict[str, Any] = dict(rows.get(kind, {}), kind=str(kind.value))
         facts["size_bytes"] = facts.get("size_bytes") or 0
         standings.append(
-            KindStanding(label=str(kind.label), target=target, now=now, rate=rate, **facts)
+            KindStanding(label=str(kind.label), target=target, now=now, pace=pace, **facts)
         )
     return standings
 

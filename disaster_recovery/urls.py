@@ -17,6 +17,7 @@ urlpatterns = [
     ),
     path(SETTINGS, views.recovery_settings, name="recovery_settings"),
     path(f"{SETTINGS}check/", views.recovery_check, name="recovery_check"),
+    path(f"{SETTINGS}test/", views.recovery_test, name="recovery_test"),
     path(RECONCILIATION, reconciliation_views.reconciliation, name="reconciliation"),
     path(
         f"{RECONCILIATION}start/",

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
 
-from disaster_recovery import configuration, disabling
+from disaster_recovery import configuration, disabling, remote_sites
 from disaster_recovery.figures import figures_of
 from disaster_recovery.forms import RecoveryForm
 from disaster_recovery.models import ReadinessCheck
@@ -22,6 +22,7 @@ from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Infrastructure, Task
 from portal.refusals import Refused
+from portal.uuids import as_uuid
 
 SECTION = "portal:account_settings"
 SETTINGS = "disaster_recovery:recovery_settings"
@@ -68,7 +69,7 @@ def _context(request: Request) -> dict[str, Any]:
     account = request.account
     checks = list(ReadinessCheck.objects.filter(account=account))
     failed = [check for check in checks if check.state == ReadinessCheck.State.FAILED]
-    kinds = (configuration.CONFIGURE, configuration.CHECK)
+    kinds = (configuration.CONFIGURE, configuration.CHECK, remote_sites.KIND)
     task = Task.objects.active().filter(account=account, kind__in=kinds).first()
     return {
         "account": account,
@@ -77,6 +78,7 @@ def _context(request: Request) -> dict[str, Any]:
         "failed": failed,
         "passed": sum(check.state == ReadinessCheck.State.PASSED for check in checks),
         "task": task,
+        "connection": remote_sites.latest_result(account),
         "figures": figures_of(account),
         "is_ahv": account.infrastructure == Infrastructure.AHV,
         "is_guided": any(check.key in GUIDED for check in failed) or not checks,
@@ -94,6 +96,24 @@ def recovery_check(request: Request) -> HttpResponse:
     except Refused as refusal:
         return done(request, str(refusal), back, level=messages.ERROR)
     return done(request, _requested(request, "The checks", task.pk), back)
+
+
+@account_view(Permission.MANAGE_RECOVERY)
+@require_POST
+def recovery_test(request: Request) -> HttpResponse:
+    """Test Connection with the backup cloud account that is chosen, saved or not (R122)."""
+    account = request.account
+    back = reverse(SETTINGS, args=[account.pk])
+    given = request.POST.get("cloud_account", "")
+    choices = configuration.secondary_choices(request.user, account)
+    secondary = choices.filter(pk=key).first() if (key := as_uuid(given)) else None
+    try:
+        if given and secondary is None:
+            raise Refused("Choose a cloud account of the list.")
+        task = remote_sites.test_connection(Actor.of(request), account, secondary)
+    except Refused as refusal:
+        return done(request, str(refusal), back, level=messages.ERROR)
+    return done(request, _requested(request, "Test Connection", task.pk), back)
 
 
 @account_view(Permission.MANAGE_RECOVERY)

@@ -9,5 +9,5 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        """Make the workflows and the ticks known."""
-        from portal import workflows  # noqa: F401  # registers
+        """Make the workflows and the ticks known, and hear of sign-ins."""
+        from portal import sign_in_events, workflows  # noqa: F401  # registers

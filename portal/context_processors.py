@@ -1,7 +1,7 @@
 """What the shell around every page shows: account, tasks, bell, navigation.
 
 Nothing is asked before a template touches it, so fragments and the pages of strangers
-cost no query; each fact is one query, asked once.
+cost no query; both counts are one query, asked once.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from django.conf import settings
+
 from portal import __version__
 from portal.access import LAST_ACCOUNT, permissions
 from portal.models import Account, Notification, Role, RoleGrant, Task, User
-from portal.paging import PreparedCount
+from portal.paging import PreparedCounts
 from portal.uuids import as_uuid
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ class Shell:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
+
+    @property
+    def single_sign_on(self) -> str:
+        """The name of the identity provider; empty where there is none."""
+        return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
 
     @property
     def _user(self) -> User:
@@ -73,14 +80,21 @@ class Shell:
         return theme if theme in {"light", "dark"} else ""
 
     @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Of the account's tasks and notifications, by one query."""
+        if self.account is None:
+            return dict.fromkeys((_ACTIVE, _UNREAD), 0)
+        return _COUNTS.numbers(self.account.pk, self._user.pk)
+
+    @property
     def active_task_count(self) -> int:
         """What was asked for and has not ended; COUNT_CAP + 1 stands for any more."""
-        return _ACTIVE.number(self.account.pk) if self.account else 0
+        return self._counts[_ACTIVE]
 
-    @cached_property
+    @property
     def unread_notification_count(self) -> int:
         """Notifications of the account that the person has not dismissed; capped likewise."""
-        return _UNREAD.number(self.account.pk, self._user.pk) if self.account else 0
+        return self._counts[_UNREAD]
 
     @property
     def active_tasks(self) -> str:
@@ -118,7 +132,12 @@ def _unread(account: UUID, user: UUID) -> QuerySet[Notification]:
     return Notification.objects.unread_by(User(pk=user), Account(pk=account))
 
 
-_ACTIVE, _UNREAD = PreparedCount(_active, COUNT_CAP), PreparedCount(_unread, COUNT_CAP)
+_ACTIVE, _UNREAD = "active", "unread"
+_COUNTS = PreparedCounts(
+    (_ACTIVE, _UNREAD),
+    lambda account, user: [_active(account), _unread(account, user)],
+    COUNT_CAP,
+)
 
 
 def _capped(number: int) -> str:

@@ -1,7 +1,8 @@
 """Which addresses a cloud account or a webhook may have: https, and no machine of our own.
 
 An endpoint is called by workers with the right to reach much of the network, so it must
-not be turned against them: neither by number, nor by a name that resolves to one.
+not be turned against them: neither by number, nor by a name that resolves to one. Clusters
+live in private networks, so those are allowed; a deployment may name the networks it allows.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ from django.core.exceptions import ValidationError
 PRISM_PORT = 9440
 HTTPS_PORT = 443
 _NOWHERE = ipaddress.ip_network("0.0.0.0/8")
+# Where clouds tell a machine its own credentials, besides the link-local 169.254.169.254:
+# Azure, Alibaba, AWS by IPv6.
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254"))
+)
+# IPv6 addresses that lead to the IPv4 address in their last 32 bits: NAT64, and the old way.
+_CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -84,9 +92,12 @@ def _parsed(value: str, example: str) -> SplitResult:
 
 def _port(parts: SplitResult, default: int) -> int:
     try:
-        return parts.port or default
-    except ValueError as error:
-        raise ValidationError("The port must be a number from 1 to 65535.") from error
+        port = default if parts.port is None else parts.port
+    except ValueError:
+        port = 0
+    if not port:
+        raise ValidationError("The port must be a number from 1 to 65535.")
+    return port
 
 
 def _addresses(host: str) -> list[Address]:
@@ -105,14 +116,36 @@ def objection_to(address: str) -> str:
 
 def _objection(address: Address) -> str:
     """Why an endpoint must not be there; empty when it may."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    address = _meant(address)
     if address.is_loopback:
         return "" if settings.ALLOW_LOOPBACK_CLOUDS else "this machine (loopback)"
+    if reason := _kind_of_no_machine(address):
+        return reason
+    allowed = settings.ENDPOINT_NETWORKS
+    if allowed and not any(address in network for network in allowed):
+        return "outside the networks that this deployment allows"
+    return ""
+
+
+def _kind_of_no_machine(address: Address) -> str:
+    """What is at an address that no endpoint has; empty for any other."""
+    if address in _METADATA:
+        return "an address at which a cloud tells secrets"
     if address.is_link_local:
         return "a link-local address"
     if address.is_multicast:
         return "a multicast address"
     if address.is_unspecified or address in _NOWHERE:
         return "no machine's address"
+    if isinstance(address, ipaddress.IPv4Address) and address.is_reserved:  # 240.0.0.0/4
+        return "no machine's address"
     return ""
+
+
+def _meant(address: Address) -> Address:
+    """The address itself, or the IPv4 address to which an IPv6 address leads."""
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
+        return address
+    if any(address in network for network in _CARRIERS):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max, Min, Q
 from django.templatetags.static import static
@@ -16,12 +18,15 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from portal.models import CloudAccount, Heartbeat, Task
+from portal.outages import WORDS, Outage, gist, let_go, outage_of
 
 # A runner beats every ten seconds at work, and once a minute when there is none.
 HEARTBEAT_SECONDS = 90
 # A runner ends after less than a minute, and the next wake is taken.
 QUEUE_SECONDS = 180
 UNCLAIMED_SECONDS = 120
+# With less, the next write may fail.
+LEAST_FREE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,39 @@ def readiness() -> list[Finding]:
     files, database = check_static(), check_database()
     if not database.is_ok:
         return [files, database]
+    try:
+        return [files, *_in_tables(database)]
+    except Error as error:
+        # It went away while it was asked, or cannot be written to.
+        if not (outage := outage_of(error)):
+            raise
+        let_go()
+        return [files, Finding("database", False, f"{WORDS[outage].title}.", gist(error))]
+
+
+def _in_tables(database: Finding) -> list[Finding]:
+    """What the tables tell; raises what hinders the database."""
     migrations = check_migrations()
     if not migrations.is_ok:
-        return [files, database, migrations]
+        return [database, migrations]
     now = timezone.now()
-    working = [check_worker(now), check_queue(now), check_tasks(now)]
-    return [files, database, migrations, *working]
+    # Changes no row, and is refused by a standby, or a file that may not be written.
+    Heartbeat.objects.filter(host="").update(at=now)
+    return [database, migrations, check_worker(now), check_queue(now), check_tasks(now)]
 
 
 def check_database() -> Finding:
+    """Whether it answers, and has room: SQLite's disk is looked at, PostgreSQL's is not ours."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        return Finding("database", False, "The database does not answer.", str(error).strip())
+    except Error as error:
+        let_go()
+        return Finding("database", False, "The database does not answer.", gist(error))
+    if connection.vendor == "sqlite":
+        folder = Path(connection.settings_dict["NAME"]).parent
+        if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+            return Finding("database", False, f"{WORDS[Outage.FULL].title}.", str(folder))
     return Finding("database", True, f"The database answers ({connection.vendor}).")
 
 

@@ -37,13 +37,24 @@ def logging_config(level: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"outages": {"()": "portal.outages.OneLine"}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["outages"]},
             # Two records for each call; the tasks say what they did.
             "azure": {"level": "WARNING"},
-            "django-q": {"handlers": ["console"], "level": level, "propagate": False},
+            # At DEBUG these write out whole contexts of pages, rows as they are stored, and
+            # addresses with what stands in them, such as the keys of webhooks.
+            "django.template": {"level": "INFO"},
+            "django.db.backends": {"level": "INFO"},
+            "urllib3": {"level": "INFO"},
+            "django-q": {
+                "handlers": ["console"],
+                "level": level,
+                "propagate": False,
+                "filters": ["outages"],
+            },
         },
     }

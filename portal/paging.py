@@ -16,12 +16,16 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.core.paginator import Page as NumberedPage
+from django.core.paginator import Paginator
 from django.db import connection, models
-from django.db.models import Q, QuerySet, Value
+from django.db.models import F, Func, QuerySet, Value
 
 from portal.prepared import Prepared, Statement
 
 PAGE_LENGTH = 25
+# Of people, machines, organizations: nobody has so many that a deep page is slow.
+NUMBERED_LENGTH = 50
 # Counting stops here: a page says "10,000+" rather than wait for the database to count on.
 COUNT_CAP = 10_000
 
@@ -55,6 +59,16 @@ class Page(Generic[Row]):
     next: str
 
 
+def numbered(
+    rows: QuerySet[Any],
+    query: Mapping[str, str],
+    length: int = NUMBERED_LENGTH,
+    field: str = "page",
+) -> NumberedPage[Any]:
+    """Return the page of a short list that ``?page=2`` asks for; the nearest there is, else."""
+    return Paginator(rows, length).get_page(query.get(field))
+
+
 def page_of(
     rows: QuerySet[Row], order: Order, query: Mapping[str, str], length: int = PAGE_LENGTH
 ) -> Page[Row]:
@@ -66,7 +80,7 @@ def page_of(
     onward = None if back else _decode(rows.model, order, query.get("after", ""))
     is_descending = order.is_descending != bool(back)
     if cursor := back or onward:
-        rows = rows.filter(_beyond(order.field, cursor, is_descending=is_descending))
+        rows = rows.filter(_beyond(rows.model, order.field, cursor, is_descending=is_descending))
     sign = "-" if is_descending else ""
     found = list(rows.order_by(f"{sign}{order.field}", f"{sign}pk")[: length + 1])
     is_more, found = len(found) > length, found[:length]
@@ -84,7 +98,7 @@ def page_of(
 def capped_counts(sets: Mapping[str, QuerySet[Any]], cap: int = COUNT_CAP) -> dict[str, str]:
     """Count several sets at once, each as `capped_count` would, by one query."""
     with connection.cursor() as cursor:
-        cursor.execute(*_counting(sets, cap))
+        cursor.execute(*_counting([(rows, cap) for rows in sets.values()]))
         numbers = cursor.fetchone()
     return {name: as_count(number, cap) for name, number in zip(sets, numbers, strict=True)}
 
@@ -101,19 +115,21 @@ class PreparedCounts:
         sets: Callable[..., Iterable[QuerySet[Any]]],
         cap: int = COUNT_CAP,
     ) -> None:
-        self._names, self._sets, self._cap = names, sets, cap
+        self._caps, self._sets = dict.fromkeys(names, cap), sets
         self._asked = Prepared(self._write)
 
+    def __or__(self, other: PreparedCounts) -> PreparedCounts:
+        """Both, of the same ids, by one query."""
+        both = PreparedCounts((), lambda *ids: [*self._sets(*ids), *other._sets(*ids)])
+        both._caps = self._caps | other._caps
+        return both
+
     def _write(self, *ids: UUID) -> Statement:
-        return _counting(dict(zip(self._names, self._sets(*ids), strict=True)), self._cap)
+        return _counting(list(zip(self._sets(*ids), self._caps.values(), strict=True)))
 
     def numbers(self, *ids: UUID) -> dict[str, int]:
         """Count; ``cap + 1`` stands for any more."""
-        return dict(zip(self._names, self._asked.rows(*ids)[0], strict=True))
-
-    def texts(self, *ids: UUID) -> dict[str, str]:
-        """The numbers as `capped_count` says them."""
-        return {name: as_count(number, self._cap) for name, number in self.numbers(*ids).items()}
+        return dict(zip(self._caps, self._asked.rows(*ids)[0], strict=True))
 
 
 class PreparedCount:
@@ -127,10 +143,11 @@ class PreparedCount:
         return self._counts.numbers(*ids)[""]
 
 
-def _counting(sets: Mapping[str, QuerySet[Any]], cap: int) -> Statement:
+def _counting(sets: Iterable[tuple[QuerySet[Any], int]]) -> Statement:
+    """Of sets, each with its cap."""
     parts: list[str] = []
     params: list[Any] = []
-    for rows in sets.values():
+    for rows, cap in sets:
         sql, given = _counted(rows, cap).query.sql_with_params()
         # Compiled by the ORM; every value travels apart.
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) counted)")  # noqa: S608
@@ -159,12 +176,25 @@ def total_of(page: Page[Any], rows: QuerySet[Any]) -> str:
     return f"{len(page.rows):,}" if is_all else capped_count(rows)
 
 
-def _beyond(field: str, cursor: tuple[Any, Any], *, is_descending: bool) -> Q:
-    value, pk = cursor
-    side = "lt" if is_descending else "gt"
-    farther = Q(**{f"{field}__{side}": value}) | Q(**{f"pk__{side}": pk})
-    # Says "this value or beyond" first, because that is what an index can start from.
-    return Q(**{f"{field}__{side}e": value}) & farther
+def _beyond(
+    model: type[models.Model], field: str, cursor: tuple[Any, Any], *, is_descending: bool
+) -> Func:
+    """Rows after the cursor, compared as pairs: an index starts at the very row.
+
+    Of a thousand that share a value, "this value, or beyond, and another key" would read most.
+    """
+    columns = _column(model, field), _column(model, "id")
+    values = (
+        Value(value, output_field=column) for value, column in zip(cursor, columns, strict=True)
+    )
+    side = " < " if is_descending else " > "
+    return Func(
+        Func(F(field), F("pk"), function="", output_field=columns[1]),
+        Func(*values, function="", output_field=columns[1]),
+        template="%(expressions)s",
+        arg_joiner=side,
+        output_field=models.BooleanField(),
+    )
 
 
 def cursor_of(order: Order, row: models.Model) -> str:

@@ -7,6 +7,7 @@ behind a TLS proxy. README lists every variable.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -37,6 +38,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # An endpoint of a cloud account may name this machine only where the lab lives on it.
 ALLOW_LOOPBACK_CLOUDS = DEMO
+# Where clouds, gateways and webhooks may be; empty: in any network.
+ENDPOINT_NETWORKS = [
+    ipaddress.ip_network(each.strip()) for each in env.list("ENDPOINT_NETWORKS", default=[])
+]
 
 INSTALLED_APPS = [
     "portal",
@@ -53,6 +58,7 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "django_q",
     "django_tables2",
@@ -63,19 +69,21 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "reporting.metrics_requests.timed",
     "portal.middleware.request_id",
+    "portal.middleware.browser_rules",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.CompressedPages",
     "csp.middleware.CSPMiddleware",
+    "portal.middleware.readable_cookies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.permissions_policy",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -106,6 +114,15 @@ _LET_GO = (
     "-c tcp_user_timeout=25000 -c idle_in_transaction_session_timeout=300000"
 )
 
+# libpq's connection parameters; those in DATABASE_URL win. Seconds, the last milliseconds.
+_NOTICE_SILENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 
 def _database() -> dict[str, Any]:
     """Return the default database, with what each backend needs to be safe under many writers."""
@@ -123,6 +140,8 @@ def _database() -> dict[str, Any]:
         config.setdefault("OPTIONS", {}).setdefault("options", _LET_GO)
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
         config["CONN_HEALTH_CHECKS"] = True
+        # A server that vanishes without a word is noticed in half a minute, not in hours.
+        config["OPTIONS"] = _NOTICE_SILENCE | config.get("OPTIONS", {})
     return config
 
 
@@ -133,6 +152,8 @@ CACHES = {
         # Sign-in limits must hold over all processes, so the cache is the database.
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "portal_cache",
+        # Past 300, which is what Django would keep, counts of tries would push each other out.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
     },
     # django-q2 writes its own state twice a second; nobody here reads it.
     "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -154,6 +175,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "portal:home"
@@ -166,8 +188,39 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 INVITATION_DAYS = 7
-SESSION_COOKIE_AGE = 12 * 3600
+PASSWORD_RESET_TIMEOUT = 3600
+# A link, or a sign-in with the identity provider, is asked for at most so often from one address.
+SIGN_IN_LIMITS = {"invitation": "30/m/ip", "single_sign_on": "30/m/ip"}
+
+# Second factors. Nobody signs up here by themselves, so no address is anybody else's.
+MFA_ADAPTER = "portal.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["recovery_codes", "totp", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_FORMS = {
+    "activate_totp": "portal.second_factor.ActivateForm",
+    "add_webauthn": "portal.second_factor.AddPasskeyForm",
+    "edit_webauthn": "portal.second_factor.RenamePasskeyForm",
+}
+STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=IS_PRODUCTION)
+
+# Single sign-on with one OpenID Connect provider; without an issuer there is none.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.str("OIDC_SCOPES", default="openid profile email")
+# Who signed the certificate of the provider, instead of the public authorities.
+OIDC_CA_FILE = env.str("OIDC_CA_FILE", default="")
+
+# Sessions: how long at most, and how long without a click.
+SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_MINUTES", default=12 * 60 if DEMO else 30) * 60
 SESSION_COOKIE_HTTPONLY = True
+# Browsers take a cookie of such a name only over TLS, for this host alone.
+SESSION_COOKIE_NAME = "__Host-sessionid" if IS_PRODUCTION else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if IS_PRODUCTION else "csrftoken"
 SESSION_COOKIE_SAMESITE = "Lax"
 
 # Mail: the console serves the demo
@@ -214,6 +267,9 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
+if IS_PRODUCTION:
+    # No other host of the domain can set a cookie of this name; browsers see to it.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=IS_PRODUCTION)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if IS_PRODUCTION else 0)
@@ -223,6 +279,11 @@ if env.bool("TRUST_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 TRUSTED_PROXY_COUNT = 1 if env.bool("TRUST_PROXY", default=False) else 0
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+
+# What a request may bring. No page takes files, so that none is ever written to disk.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 # Queue: django-q2 carries wakes only (engine README). Values measured, see decisions in README.
 Q_CLUSTER = {

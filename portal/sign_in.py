@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login import get_authentication_records
 from django.http import Http404, HttpRequest, HttpResponse
 
-from portal.access import public
+from portal.access import View, public
 from portal.audit import Actor, record
 from portal.models import AuditEntry, User
 
@@ -28,7 +30,8 @@ class SignInAdapter(DefaultAccountAdapter):
         return False
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
-        record(Actor.of(request), "user.signed_in", user)
+        methods = [str(each.get("type", each["method"])) for each in _steps(request, user)]
+        record(Actor.of(request), "user.signed_in", user, by=methods)
         return super().post_login(request, user, **kwargs)
 
     def logout(self, request: HttpRequest) -> None:
@@ -47,7 +50,18 @@ class SignInAdapter(DefaultAccountAdapter):
         super().authentication_failed(request, **credentials)
 
 
+def _steps(request: HttpRequest, user: User) -> list[dict[str, Any]]:
+    """What the person showed to come in, one after the other."""
+    return list(get_authentication_records(request, user))
+
+
 @public
 def not_offered(request: HttpRequest) -> HttpResponse:
     """Stand in front of pages of allauth's that the portal does without."""
     raise Http404
+
+
+def reauthenticated(view: View) -> View:
+    """Only for whoever has said a moment ago, once more, who they are; others are asked first."""
+    guarded: View = reauthentication_required(app="allauth.mfa")(view)
+    return guarded

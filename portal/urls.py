@@ -20,5 +20,8 @@ urlpatterns = [
     # An address is who somebody is to those who grant roles by it; nobody changes their own.
     re_path(r"^sign-in/(?:email|confirm-email|login/code)/", not_offered),
     path("sign-in/", include("allauth.account.urls")),
+    # Its overview is ours, at the same address; browsers are not trusted to skip a factor.
+    re_path(r"^security/trust/", not_offered),
+    path("security/", include("allauth.mfa.urls")),
     path("admin/", admin.site.urls),
 ]

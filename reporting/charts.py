@@ -12,6 +12,8 @@ from math import floor, log10
 from disaster_recovery.charts import HEIGHT, Segment, stacked
 
 _SLOT, _BAR = 12, 8
+# Fewer bars than this stand in the middle, no wider than these would be.
+_FEWEST = 8
 _STEPS = (1, 2, 4, 5, 10)
 
 
@@ -53,15 +55,17 @@ def bars_of(
 ) -> Chart:
     """A stack of numbers for each row; a pattern for each number in it."""
     top = _round_top(max((sum(row) for row in rows), default=0))
+    slots = max(_FEWEST, len(rows))
+    aside = (slots - len(rows)) * _SLOT / 2
     bars = (
         Bar(
-            number * _SLOT + (_SLOT - _BAR) / 2,
+            aside + number * _SLOT + (_SLOT - _BAR) / 2,
             stacked(zip(patterns, row, strict=True), top),
             title,
         )
         for number, (row, title) in enumerate(zip(rows, titles, strict=True))
     )
-    return Chart(tuple(bars), (), top, max(1, len(rows)) * _SLOT)
+    return Chart(tuple(bars), (), top, slots * _SLOT)
 
 
 def curves_of(

@@ -22,10 +22,12 @@ TASK_KINDS = {
     "replicate_volumes": "Replication of many volumes",
     "configure_recovery": "Disaster recovery",
     "check_recovery": "Disaster recovery",
+    "test_remote_sites": "Disaster recovery",
     "reconcile": "Reconcile",
     "remove_discrepancy": "Reconcile",
     "remove_replicas": "Remove replicas",
     "remove_replica": "Remove replicas",
+    "remove_protection": "Remove protection domains",
 }
 
 # What it takes to start such a task, and so to stop or retry it. Others: to manage tasks.
@@ -46,10 +48,12 @@ RIGHT_TO_START = {
     "replicate_volumes": Permission.PROTECT_VOLUMES,
     "configure_recovery": Permission.MANAGE_RECOVERY,
     "check_recovery": Permission.MANAGE_RECOVERY,
+    "test_remote_sites": Permission.MANAGE_RECOVERY,
     "reconcile": Permission.MANAGE_RECOVERY,
     "remove_discrepancy": Permission.MANAGE_RECOVERY,
     "remove_replicas": Permission.MANAGE_RECOVERY,
     "remove_replica": Permission.MANAGE_RECOVERY,
+    "remove_protection": Permission.MANAGE_RECOVERY,
 }
 
 _BEFORE_PUBLISH = (
@@ -92,10 +96,12 @@ BEFORE_RETRY = {
     "replicate_volumes": "All others are left alone. What travels between sites may cost egress.",
     "configure_recovery": "Both sites are checked again; what was chosen holds when all is well.",
     "check_recovery": "Both sites are looked at again; nothing is changed.",
+    "test_remote_sites": "Both clusters are asked again; nothing is changed.",
     "reconcile": "Both sites are looked at again; nothing there is changed.",
     "remove_discrepancy": "What no record knows is removed at its site for good.",
     "remove_replicas": "Replicas that are left are removed for good; backups stay.",
     "remove_replica": "The replica is removed for good; the backup stays.",
+    "remove_protection": "Protection domains that have no use any more are removed for good.",
 }
 
 _AFTER_PUBLISH = (
@@ -146,10 +152,12 @@ AFTER_CANCEL = {
     ),
     "configure_recovery": "Disaster recovery stays as it was.",
     "check_recovery": "Nothing was changed.",
+    "test_remote_sites": "Nothing was changed.",
     "reconcile": "Nothing was changed.",
     "remove_discrepancy": "It stays where it is.",
     "remove_replicas": "Replicas that are removed are gone; the others stay.",
     "remove_replica": "The replica stays.",
+    "remove_protection": "Protection domains that are left stay.",
 }
 
 # Why a volume was left out of a backup of many, by what the task remembers.
@@ -186,8 +194,12 @@ ACTIONS = {
     "access.accept": "Accept invitation",
     "access.grant": "Grant role",
     "access.invite": "Invite",
+    "access.map_group": "Give role to group",
+    "access.release_two_factor": "Stop requiring two-factor sign-in",
+    "access.require_two_factor": "Require two-factor sign-in",
     "access.revoke": "Revoke role",
     "access.uninvite": "Withdraw invitation",
+    "access.unmap_group": "Take role from group",
     "account.create": "Create account",
     "account.edit": "Change account settings",
     "account.place": "Change cloud account or site",
@@ -229,12 +241,25 @@ ACTIONS = {
     "recovery.ignore": "Ignore what was unknown",
     "recovery.reconcile": "Reconcile",
     "recovery.remove_unknown": "Remove what was unknown",
+    "recovery.test": "Test Connection of Remote Sites",
     "report.export": "Exported",
     "sandbox.publish": "Publish Sandbox",
     "task.acknowledge": "Acknowledge task",
     "task.acknowledge_all": "Acknowledge ended tasks",
     "task.cancel": "Cancel task",
     "task.retry": "Retry task",
+    "user.add_factor": "Add second factor",
+    "user.change_password": "Change password",
+    "user.connect_identity": "Connect single sign-on",
+    "user.disconnect_identity": "Disconnect single sign-on",
+    "user.end_session": "End session",
+    "user.end_sessions": "End other sessions",
+    "user.remove_factor": "Remove second factor",
+    "user.rename_factor": "Rename passkey",
+    "user.renew_recovery_codes": "Renew recovery codes",
+    "user.reset_password": "Reset password",
+    "user.second_factor": "Second factor",
+    "user.session_expired": "Session ended by itself",
     "user.sign_in": "Sign in",
     "user.signed_in": "Sign in",
     "user.signed_out": "Sign out",

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection
 from django.db.models.signals import post_migrate
 
+from tests import environment
 from tests.shares import left_out
 
-pytest_plugins = ["tests.lab_fixtures", "tests.people"]
+pytest_plugins = ["tests.lab_fixtures", "tests.people", "tests.things"]
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium"
@@ -87,11 +87,7 @@ post_migrate.connect(_provide_availability, weak=False)
 @pytest.fixture
 def database_url(transactional_db: None) -> str:
     """The test database's DATABASE_URL, for processes that share it with the test."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    base, _, query = os.environ["TEST_DATABASE_URL"].partition("?")
-    return f"{base.rpartition('/')[0]}/{name}?{query}"
+    return environment.database_url()
 
 
 @pytest.fixture

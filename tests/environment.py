@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +52,15 @@ def enter() -> Path:
 
 
 DATA_DIR = enter()
+
+
+def database_url() -> str:
+    """The DATABASE_URL by which another process shares the database of this one."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    base, _, query = os.environ["TEST_DATABASE_URL"].partition("?")
+    return f"{base.rpartition('/')[0]}/{name}?{query}"
 
 
 def pytest_configure() -> None:

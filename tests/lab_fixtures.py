@@ -64,6 +64,9 @@ def empty_lab(lab: Lab) -> None:
         each.clear()
     for cluster in lab.clusters.values():
         cluster.guests = type(cluster.guests)()
+        cluster.identity.timezone = "UTC"
+        for site in cluster.remote_sites.values():
+            site.spec.clear()
         for held in (
             cluster.vms, cluster.volume_groups, cluster.tasks, cluster.protection_domains,
         ):  # fmt: skip

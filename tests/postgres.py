@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,41 +36,83 @@ class NoServer(Exception):
     """The private server cannot be had; the message says why in a sentence."""
 
 
-@contextmanager
-def private_postgres(address: str = "", network: str = "") -> Iterator[str]:
-    """Run a server in a temporary folder; yield a DATABASE_URL for it.
+class PrivateServer:
+    """A server in a temporary folder; it may be stopped and started again.
 
-    On a Unix socket only, unless an ``address`` is given: then there, for clients of ``network``.
+    On a Unix socket only, unless an ``address`` is given: then there too, for ``network``.
     PostgreSQL refuses to run as root, so root runs it as ``nobody``. Raises NoServer.
     """
-    user = "nobody" if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="standby-pg-"))
-    try:
-        if user is not None:
-            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-        binaries = _usable_binaries(home, user)
-        _initialise(binaries, home, user)
-        options = [word for option in SERVER_OPTIONS for word in ("-c", option)]
-        if address:
-            options += ["-c", f"listen_addresses={address}"]
-            with (home / "data" / "pg_hba.conf").open("a") as rules:
-                rules.write(f"host all all {network} trust\n")
-        with (home / "server.log").open("wb") as log:
-            server = ProcessGroup(
-                [binaries / "postgres", "-D", home / "data", "-k", home, *options],
+
+    def __init__(
+        self, options: Sequence[str] = SERVER_OPTIONS, *, address: str = "", network: str = ""
+    ) -> None:
+        self.address = address
+        options = [*options, f"listen_addresses={address}"]
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._words = [word for option in options for word in ("-c", option)]
+        self.home = Path(tempfile.mkdtemp(prefix="standby-pg-"))
+        try:
+            if self._user is not None:
+                os.chown(self.home, pwd.getpwnam(self._user).pw_uid, -1)
+            self._binaries = _usable_binaries(self.home, self._user)
+            _initialise(self._binaries, self.home, self._user)
+            if address:
+                with (self.home / "data" / "pg_hba.conf").open("a") as rules:
+                    rules.write(f"host all all {network} trust\n")
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def url(self) -> str:
+        """The DATABASE_URL for it."""
+        where = "" if self.address else f"?host={self.home}"
+        return f"postgres://standby@{self.address}/standby{where}"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "server.log"
+
+    def start(self) -> None:
+        """Serve; returns when it answers."""
+        with self.log.open("ab") as log:
+            places = ("-D", self.home / "data", "-k", self.home)
+            self._server = ProcessGroup(
+                [self._binaries / "postgres", *places, *self._words],
                 environment={"LC_ALL": "C"},
                 output=log,
-                directory=home,
-                user=user,
+                directory=self.home,
+                user=self._user,
             )
+        _await_ready(self._server, self.home)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is its fast shutdown, which waits for no client; SIGQUIT its immediate one."""
+        self._server.stop(grace_seconds=5, how=how)
+
+    def dump(self, database: str, file: Path) -> None:
+        """Write a database as SQL."""
+        command = [str(self._binaries / "pg_dump"), "-h", str(self.home), "-U", "standby", database]
+        with file.open("wb") as output:
+            subprocess.run(command, stdout=output, check=True)
+
+    def remove(self) -> None:
+        """Remove all its files."""
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+@contextmanager
+def private_postgres(address: str = "", network: str = "") -> Iterator[str]:
+    """Run a private server; yield a DATABASE_URL for it. Raises NoServer."""
+    server = PrivateServer(address=address, network=network)
+    try:
+        server.start()
         try:
-            _await_ready(server, home)
-            yield f"postgres://standby@{address}/standby{'' if address else f'?host={home}'}"
+            yield server.url
         finally:
-            # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients.
-            server.stop(grace_seconds=5, how=signal.SIGINT)
+            server.stop()
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        server.remove()
 
 
 def newest_binaries() -> Path:

@@ -1,47 +1,23 @@
 """Every address, as every role, on every method: what comes is what the access mark promises.
 
 A new view is walked as soon as it has an address; what its arguments stand for is
-looked up in `Things`. POST is sent empty, so that it is judged by who may send it.
+looked up in `tests.things`. POST is sent empty, so that it is judged by who may send it.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
 import pytest
 from django.apps import apps
 from django.test import Client
-from django.urls import reverse
-from django.utils import timezone
 
-from disaster_recovery.models import Discrepancy
 from portal.access import Permission, permissions
-from portal.audit import SYSTEM
-from portal.models import (
-    CloudAccount,
-    Customer,
-    InstanceType,
-    Organization,
-    Role,
-    RoleGrant,
-    User,
-)
-from reporting import api_keys
-from reporting.models import AlertRule, Session
+from portal.models import CloudAccount, Customer, Organization, Role, RoleGrant, User
 from tests.addresses import Address, ours
-from tests.factories import (
-    BackupFactory,
-    InvitationFactory,
-    NotificationFactory,
-    ResourceFactory,
-    RoleGrantFactory,
-    TaskFactory,
-)
 from tests.people import World
+from tests.things import Things
 
 ROLES = (
     "customer_admin",
@@ -54,90 +30,6 @@ ROLES = (
     "staff",
 )
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-
-
-@dataclass(frozen=True)
-class Things:
-    """What the arguments of addresses stand for, all in one world."""
-
-    world: World
-    of_name: dict[str, Any]
-
-    def path(self, address: Address) -> str:
-        """The address with its arguments filled in; some mean another thing by view or by app."""
-        app = address.name.partition(":")[0]
-        values = {
-            name: self.of_name.get(f"{address.name}:{name}")
-            or self.of_name.get(f"{app}:{name}")
-            or self.of_name[name]
-            for name in address.arguments
-        }
-        return reverse(address.name, kwargs=values)
-
-
-def _key(scope: api_keys.Scope) -> UUID:
-    key, _ = api_keys.create(SYSTEM, scope, name="A key", role=Role.AUDITOR)
-    return key.pk
-
-
-@pytest.fixture
-def things(world: World) -> Things:
-    # Without disaster recovery, its addresses of backups are not there (R043).
-    world.account.dr_enabled, world.account.dr_cloud_account = True, world.cloud_account
-    world.account.save()
-    backup = BackupFactory(resource=world.sandbox)
-    volume = ResourceFactory(
-        account=world.account, kind="persistent_desktop", user_name="somebody", name="pd-1"
-    )
-    of_volume = BackupFactory(resource=volume)
-    task = backup.task
-    of_cloud = TaskFactory(
-        account=None, cloud_account=world.cloud_account, kind="test_cloud_account"
-    )
-    return Things(
-        world,
-        {
-            "account": world.account.pk,
-            "organization": world.organization.pk,
-            "customer": world.customer.pk,
-            "cloud_account": world.cloud_account.pk,
-            "resource": world.sandbox.pk,
-            "backups:utility_server_detail:resource": world.utility_server.pk,
-            "backup": backup.pk,
-            "volumes:resource": of_volume.resource_id,
-            "volumes:backup": of_volume.pk,
-            "disaster_recovery:volume_backup_replicate:backup": of_volume.pk,
-            "kind": "persistent_desktop",
-            "task": task.pk,
-            "reporting:cloud_account_task:task": of_cloud.pk,
-            "reporting:cloud_account_task_cancel:task": of_cloud.pk,
-            "notification": NotificationFactory(account=world.account).pk,
-            "discrepancy": Discrepancy.objects.create(
-                account=world.account,
-                cloud_account=world.cloud_account,
-                kind="copy",
-                external_id="stray",
-                name="A stray",
-            ).pk,
-            "verb": "ignore",
-            "rule": AlertRule.objects.create(
-                account=world.account, name="Walked", recipients=["a@example.org"]
-            ).pk,
-            "data_type": "sessions",
-            "session": Session.objects.create(
-                account=world.account, session_id="s1", user_name="ann", started_at=timezone.now()
-            ).pk,
-            "instance_type": InstanceType.objects.create(
-                cloud_account=world.cloud_account, name="AHV", vcpus=2, memory_mb=8192
-            ).pk,
-            "grant": RoleGrantFactory(role=Role.AUDITOR, account=world.account).pk,
-            "invitation": InvitationFactory(role=Role.AUDITOR, account=world.account).pk,
-            "token": "made-up",
-            "api_key": _key(world.account),
-            "reporting:organization_api_key_revoke:api_key": _key(world.organization),
-            "reporting:customer_api_key_revoke:api_key": _key(world.customer),
-        },
-    )
 
 
 def _gate(mark: str, user: User, world: World) -> int:
@@ -175,11 +67,26 @@ def _inner(address: Address, user: User, world: World) -> set[int]:
         # What it takes to start such a task: this one backs up a server.
         may_start = Permission.BACK_UP_SERVERS in permissions(user, world.account)
         return {200, 302, 422} if may_start else {403}
-    if address.name in {"portal:invitation_accept", "reporting:metrics"}:
-        return {404}  # there is no such invitation, and no token of metrics in the settings
+    if address.name in ASKED_AGAIN:
+        return {302, 404}
+    if address.name in NOT_THERE:
+        return {404}
     if address.name == "portal:readyz":
         return {200, 503}
     return {200, 204, 302, 409, 422}
+
+
+# There is no such invitation; the settings have no token of metrics and no identity provider; and
+# nobody ends a session, or takes away an identity, of somebody else's.
+NOT_THERE = {
+    "portal:invitation_accept",
+    "reporting:metrics",
+    "portal:single_sign_on",
+    "portal:single_sign_on_back",
+    "portal:session_end",
+}
+# First asked who they are, once more; then theirs alone, or not set up.
+ASKED_AGAIN = {"portal:identity_connect", "portal:identity_disconnect"}
 
 
 @pytest.mark.parametrize("who", ROLES)
@@ -231,8 +138,8 @@ TAKEN_ALONG = {"reporting:report_export", "reporting:report_print"}
 def test_reading_changes_nothing(
     address: Address, things: Things, customer_admin: User, sign_in: Callable[[User], Client]
 ) -> None:
-    before = _counts()
     client, path = sign_in(customer_admin), things.path(address)
+    before = _counts()
     for method, fragment in itertools.product(("get", "head"), ({}, {"HX-Request": "true"})):
         getattr(client, method)(path, headers=fragment)
     after = _counts()

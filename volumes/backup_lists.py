@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from functools import cache, cached_property
 from uuid import UUID
 
@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 from backups.models import Backup, VolumePolicy
 from backups.replica_cells import attempts_of, replication_cell
 from portal.models import Account, Resource, Task
-from portal.paging import Order, Page, PreparedCounts, capped_counts, page_of
+from portal.paging import Order, Page, PreparedCounts, as_count, capped_counts, page_of
 from portal.uuids import as_uuid
 from volumes.cells import backup_row
-from volumes.lists import KINDS
+from volumes.lists import KINDS, OF_EACH_KIND
 from volumes.search import matching
 
 # What a row shows of a backup, and its cells ask.
@@ -128,10 +128,22 @@ class VolumeBackupList:
 
     @cached_property
     def counts(self) -> dict[str, str]:
-        """How many each facet has; by one query."""
-        if self.volume or self.q:
+        """How many each facet has."""
+        if self._is_searched:
             return capped_counts({name: self.narrowed(name) for name in self.words})
-        return _facets_of(tuple(self.words), self.kind, self.type).texts(self.account.pk)
+        return {name: as_count(self.numbers[name]) for name in self.words}
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """What else the page counts; without a search the facets too, by the same query."""
+        counts = _BESIDE
+        if not self._is_searched:
+            counts = _counts_of(tuple(self.words), self.kind, self.type)
+        return counts.numbers(self.account.pk)
+
+    @property
+    def _is_searched(self) -> bool:
+        return bool(self.volume or self.q)
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -156,14 +168,6 @@ def _sorted_out(account: Account, show: str, kind: str, type_: str) -> QuerySet[
     return rows.filter(status=status) if status else rows
 
 
-@cache
-def _facets_of(names: tuple[str, ...], kind: str, type_: str) -> PreparedCounts:
-    """Counts of the facets without a search, for each choice of the filters."""
-    return PreparedCounts(
-        names, lambda pk: [_sorted_out(Account(pk=pk), name, kind, type_) for name in names]
-    )
-
-
 def policies_of(account: Account) -> list[VolumePolicy]:
     """The settings of each kind, in the kinds' order; defaults where none were saved."""
     saved = {policy.kind: policy for policy in account.volume_policies.all()}
@@ -174,9 +178,14 @@ def policies_of(account: Account) -> list[VolumePolicy]:
     ]
 
 
-def running_of(account: Account) -> tuple[list[Task], int]:
-    """Bulk backups under way, and how many single ones of volumes there are beside them."""
-    running = _RUNNING.numbers(account.pk)
+def running_of(
+    account: Account, counted: Mapping[str, int] | None = None
+) -> tuple[list[Task], int]:
+    """Bulk backups under way, and how many single ones of volumes there are beside them.
+
+    ``counted`` are the numbers of a `VolumeBackupList`, where it has asked already.
+    """
+    running = counted or _RUNNING.numbers(account.pk)
     parents = _running(account.pk, _MANY).order_by("created_at")
     return list(parents[:5]) if running[_MANY] else [], running[_ONE]
 
@@ -190,6 +199,17 @@ _MANY, _ONE = "backup_volumes", "create_volume_backup"
 _RUNNING = PreparedCounts(
     (_MANY, _ONE), lambda account: [_running(account, _MANY), _running(account, _ONE)], 99
 )
+
+
+_BESIDE = OF_EACH_KIND | _RUNNING
+
+
+@cache
+def _counts_of(names: tuple[str, ...], kind: str, type_: str) -> PreparedCounts:
+    """With the facets without a search, for each choice of the filters."""
+    return _BESIDE | PreparedCounts(
+        names, lambda pk: [_sorted_out(Account(pk=pk), name, kind, type_) for name in names]
+    )
 
 
 def backups_named(account: Account, keys: Iterable[str]) -> list[Backup]:

@@ -18,12 +18,13 @@ from backups.models import Backup, Settings, settings_of
 from backups.rates import replica_choice
 from backups.retention import kept_because
 from portal.access import Permission, Request, account_view, wants_fragment
+from portal.addresses import address
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Resource, Task
 from portal.refusals import Refused
 from volumes.backup_lists import VolumeBackupList, policies_of
-from volumes.lists import heads_of
+from volumes.lists import heads_in
 from volumes.live import progress_context
 
 LIST = "volumes:volume_backup_list"
@@ -35,7 +36,7 @@ LIST = "volumes:volume_backup_list"
 def volume_backup_list(request: Request) -> HttpResponse:
     listed = VolumeBackupList(request.account, request.GET)
     may = Permission.PROTECT_VOLUMES in request.permissions
-    volumes = reverse("volumes:volume_list", args=[request.account.pk])
+    volumes = address("volumes:volume_list", request.account.pk)
     context: dict[str, Any] = {
         "list": listed,
         "lines": listed.lines(request.path, volumes, may=may),
@@ -46,8 +47,8 @@ def volume_backup_list(request: Request) -> HttpResponse:
     }
     if wants_fragment(request):
         return render(request, "volumes/_volume_backups.html", context)
-    context |= {"heads": heads_of(request.account), "policies": policies_of(request.account)}
-    context |= progress_context(request)
+    context |= {"heads": heads_in(listed.numbers), "policies": policies_of(request.account)}
+    context |= progress_context(request, listed.numbers)
     return render(request, "volumes/volume_backup_list.html", context)
 
 
@@ -160,5 +161,5 @@ def _refused(
 
 
 def _requested(request: Request, what: str, task: Task) -> str:
-    address = reverse("reporting:task_detail", args=[request.account.pk, task.pk])
-    return format_html('{} requested. <a href="{}">View task</a>', what, address)
+    there = address("reporting:task_detail", request.account.pk, task.pk)
+    return format_html('{} requested. <a href="{}">View task</a>', what, there)

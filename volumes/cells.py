@@ -2,22 +2,23 @@
 
 Made in Python: a page has fifty rows, and a template takes three times as long for them. What
 most rows have is written out at once; whatever a person or a cloud may have typed goes through
-`escape`. The rest is left to `format_html`.
+`escape`: Python's own, as these are plain strings. The rest is left to `format_html`.
 """
 
 from __future__ import annotations
 
+from html import escape
 from zoneinfo import ZoneInfo
 
-from django.urls import reverse
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from backups.models import Backup, Replica
+from portal.addresses import address
 from portal.models import Resource, Task
 from portal.models.resources import NEVER
-from portal.templatetags.ui import icon, power_status, size, status, type_mark, when
+from portal.templatetags.ui import icon, power_status, said, size, status, type_mark, when
 
 ERROR_CHARACTERS = 120
 _BACKUP = "create_volume_backup"
@@ -55,7 +56,7 @@ def _element(name: str, live: str, inner: str) -> SafeString:
 def _progress(volume: Resource, task: Task) -> SafeString:
     word = _DOING.get(task.kind, "In progress")
     if task.state == Task.State.QUEUED:
-        return status("idle", "clock", "Waiting")
+        return said("idle", "clock", "Waiting")
     return _bar(word, task.percent, volume.name)
 
 
@@ -63,7 +64,7 @@ def _bar(word: str, percent: int, name: str) -> SafeString:
     return format_html(
         '<div class="prog"><div>{}<span>{}%</span></div>'
         '<progress value="{}" max="100" aria-label="{} {}"></progress></div>',
-        status("run", "spin", word), percent, percent, word, name,
+        said("run", "spin", word), percent, percent, word, name,
     )  # fmt: skip
 
 
@@ -79,9 +80,9 @@ TOLD = (Backup.Status.FAILED, Backup.Status.MISSED)
 def last_word(volume: Resource, task: Task | None) -> SafeString:
     """How the latest backup went, in a word and its time."""
     if task:
-        return status("run", "spin", _DOING.get(task.kind, "In progress"))
+        return said("run", "spin", _DOING.get(task.kind, "In progress"))
     if volume.last_backup_at == NEVER:
-        return status("idle", "dash", "Not backed up")
+        return said("idle", "dash", "Not backed up")
     at = when(volume.last_backup_at, volume.account.zone)
     match volume.last_backup_status:
         case Backup.Status.READY:
@@ -91,17 +92,16 @@ def last_word(volume: Resource, task: Task | None) -> SafeString:
         case Backup.Status.MISSED:
             return status("warn", "clock", SafeString(f"Missed: {at}"))
         case _:
-            return status("run", "spin", "In progress")
+            return said("run", "spin", "In progress")
 
 
 def _trouble(volume: Resource, mark: SafeString, error: str) -> SafeString:
     """The cause in short, and the way to all that is known of it (R086)."""
-    url = reverse("volumes:volume_detail", args=[volume.account_id, volume.pk])
-    return format_html(
-        '{}<span class="sub">{} <a href="{}#last-backup">Details<span class="vh"> for {}</span></a>'
-        "</span>",
-        mark, _in_short(error), url, volume.name,
-    )  # fmt: skip
+    url = address("volumes:volume_detail", volume.account_id, volume.pk)
+    return SafeString(
+        f'{mark}<span class="sub">{escape(_in_short(error))} <a href="{url}#last-backup">Details'
+        f'<span class="vh"> for {escape(volume.name)}</span></a></span>'
+    )
 
 
 def _in_short(error: str) -> str:
@@ -112,16 +112,16 @@ def _in_short(error: str) -> str:
 def state_of(volume: Resource, task: Task | None) -> SafeString:
     """Attached, detached, running, stopped, in maintenance or missing, as ``state-<id>``."""
     if task and task.is_maintenance:
-        said = status("warn", "wrench", "In maintenance")
+        shown = said("warn", "wrench", "In maintenance")
     elif volume.is_missing:
-        said = status("bad", "alert", "Missing at the cloud")
+        shown = said("bad", "alert", "Missing at the cloud")
     elif volume.is_desktop:
-        said = power_status(volume)
+        shown = power_status(volume)
     elif volume.attached_to:
-        said = format_html('Attached<span class="sub">to {}</span>', volume.attached_to)
+        shown = format_html('Attached<span class="sub">to {}</span>', volume.attached_to)
     else:
-        said = SafeString("Detached")
-    return SafeString(f'<span id="state-{volume.pk}">{said}</span>')
+        shown = SafeString("Detached")
+    return SafeString(f'<span id="state-{volume.pk}">{shown}</span>')
 
 
 def replicated(volume: Resource) -> SafeString:
@@ -133,7 +133,7 @@ def replicated(volume: Resource) -> SafeString:
         return SafeString("")
     word = volume.last_replication_status
     shown = _REPLICATION.get(word)
-    inner = status(*shown) if shown else _NOT_REPLICATED
+    inner = said(*shown) if shown else _NOT_REPLICATED
     if word != Replica.Status.DONE and volume.last_replica_at != NEVER:
         at = when(volume.last_replica_at, volume.account.zone)
         inner = format_html('{}<span class="sub">Replica of {}</span>', inner, at)
@@ -154,32 +154,32 @@ def backup_status(backup: Backup) -> SafeString:
 def _standing(backup: Backup) -> SafeString:
     match backup.status:
         case Backup.Status.READY:
-            return status("ok", "okcircle", "Complete")
+            return said("ok", "okcircle", "Complete")
         case Backup.Status.CREATING if backup.task and backup.task.state == Task.State.QUEUED:
-            return status("idle", "clock", "Waiting")
+            return said("idle", "clock", "Waiting")
         case Backup.Status.CREATING:
             percent = backup.task.percent if backup.task else 0
             return _bar("In progress", percent, backup.name)
         case Backup.Status.DELETING:
-            return status("run", "spin", "Deleting")
+            return said("run", "spin", "Deleting")
         case Backup.Status.FAILED:
-            return _why(backup, status("bad", "xcircle", "Failed"))
+            return _why(backup, said("bad", "xcircle", "Failed"))
         case Backup.Status.MISSED:
-            return _why(backup, status("warn", "clock", "Missed"))
+            return _why(backup, said("warn", "clock", "Missed"))
         case _:
             return status("idle", "minus", backup.get_status_display())
 
 
 def _why(backup: Backup, mark: SafeString) -> SafeString:
     """What happened, and the way to the task, where there was one (R086, R088)."""
-    error = _in_short(backup.error)
+    error = escape(_in_short(backup.error))
     if backup.task_id is None:
-        return format_html('{}<span class="sub">{}</span>', mark, error)
-    url = reverse("reporting:task_detail", args=[backup.account_id, backup.task_id])
-    return format_html(
-        '{}<span class="sub">{} <a href="{}">Details<span class="vh"> of {}</span></a></span>',
-        mark, error, url, backup.name,
-    )  # fmt: skip
+        return SafeString(f'{mark}<span class="sub">{error}</span>')
+    url = address("reporting:task_detail", backup.account_id, backup.task_id)
+    return SafeString(
+        f'{mark}<span class="sub">{error} <a href="{url}">Details<span class="vh"> of '
+        f"{escape(backup.name)}</span></a></span>"
+    )
 
 
 # Rows. Roles by name: the cards of narrow screens lose them otherwise.
@@ -210,7 +210,7 @@ def volume_row(
         f'data-card="card-{pk}" data-hx-get="{url}card/" data-hx-trigger="pointerenter once, '
         f'focus once" data-hx-target="#card-{pk}">{name}</a>'
         f'<div class="card" id="card-{pk}" popover="manual"></div></td>'
-        f'<td role="cell" data-label="User">{escape(volume.user_name)}</td>'
+        f'<td role="cell" data-label="User">{_user(volume.user_name)}</td>'
         f'<td role="cell" data-label="Type" class="nowrap">{_KIND_WORDS[volume.kind]}</td>'
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(volume.size_bytes)}</td>'
         f'<td role="cell" data-label="State" data-p="2">{state}</td>'
@@ -235,7 +235,7 @@ def backup_row(
     its replication, "" while disaster recovery is off (R089).
     """
     view, name = f"{volumes}{backup.resource_id}/", escape(backup.name)
-    of, user = map(escape, volume)
+    of, user = escape(volume[0]), _user(volume[1])
     pk = str(backup.pk)
     menu = _menu(pk, f"{name} of {of}", f"{base}{pk}/", view) if may else ""
     type_ = type_mark(backup.type, _TYPE_WORDS[backup.type])
@@ -250,6 +250,11 @@ def backup_row(
         f'<td role="cell" data-label="Status">{backup_status(backup)}</td>{replication}'
         f'<td role="cell" class="act">{menu}</td></tr>'
     )
+
+
+def _user(name: str) -> str:
+    """An address is broken at its @, if at all."""
+    return escape(name).replace("@", "@<wbr>")
 
 
 def _menu(pk: str, name: str, url: str, view: str) -> str:

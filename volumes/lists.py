@@ -16,7 +16,6 @@ from portal.models import Account, Resource, Task
 from portal.paging import (
     Order,
     Page,
-    PreparedCount,
     PreparedCounts,
     as_count,
     capped_counts,
@@ -38,8 +37,9 @@ from volumes.selection import STATUSES, Selection
 _SHOWN = (
     "account", "kind", "name", "user_name", "sort_name", "size_bytes", "power_state", "is_missing",
     "attached_to", "last_backup_id", "last_backup_status", "last_backup_at",
-    "last_replication_status", "last_replica_at",
 )  # fmt: skip
+# With disaster recovery.
+_REPLICATED = ("last_replication_status", "last_replica_at")
 # What a row says of the task on its volume. The rest may be long, and is JSON in part.
 _OF_TASK = ("resource", "kind", "state", "percent", "is_maintenance")
 SORTS = ("sort_name", "user_name", "size_bytes", "last_backup_at")
@@ -81,28 +81,22 @@ class Row:
         return self.task is not None or is_replicating(self.volume)
 
 
-def rows_of(volumes: Iterable[Resource]) -> list[Row]:
-    """Volumes of an account with the tasks on them and their errors.
+def rows_of(volumes: Iterable[Resource], *, is_busy: bool = True) -> list[Row]:
+    """Volumes with the tasks on them and their errors, in two queries whatever their number.
 
-    In three queries whatever their number; in two while nothing is under way in the account.
+    ``is_busy`` is false where nothing is known to be under way in their account: then it is one.
     """
     found = list(volumes)
-    tasks, errors = _tasks_on(found), _errors_of(found)
+    tasks, errors = _tasks_on(found) if is_busy else {}, _errors_of(found)
     return [Row(each, tasks.get(each.pk), errors.get(each.last_backup_id, "")) for each in found]
 
 
-def _tasks_on(volumes: Sequence[Resource]) -> dict[UUID | None, Task]:
+def _tasks_on(volumes: Iterable[Resource]) -> dict[UUID | None, Task]:
     """The task under way on each that has one."""
-    if not volumes or not _ACTIVE.number(volumes[0].account_id):
-        return {}
     active = Task.objects.active().filter(
         resource__in=[each.pk for each in volumes], is_exclusive=True
     )
     return {task.resource_id: task for task in active.only(*_OF_TASK)}
-
-
-# Whether there is any: fifty ids take longer to put together than all the rest of a look.
-_ACTIVE = PreparedCount(lambda account: Task.objects.filter(account=account).active(), cap=0)
 
 
 def _errors_of(volumes: Iterable[Resource]) -> dict[UUID | None, str]:
@@ -147,12 +141,13 @@ class VolumeList:
     @cached_property
     def page(self) -> Page[Resource]:
         # Without a join, which would keep SQLite from reading the index in its order.
-        rows = self.selection.rows(self.account).only(*_SHOWN)
+        shown = (*_SHOWN, *_REPLICATED) if self.account.dr_enabled else _SHOWN
+        rows = self.selection.rows(self.account).only(*shown)
         return page_of(rows, self.order, self.query, PAGE_LENGTH)
 
     @cached_property
     def rows(self) -> Sequence[Row]:
-        return rows_of(self.page.rows)
+        return rows_of(self.page.rows, is_busy=bool(self._numbers[_BUSY]))
 
     def lines(self, base: str, *, may: bool) -> SafeString:
         """The page's rows as markup."""
@@ -169,18 +164,20 @@ class VolumeList:
         if chosen.q:
             return capped_counts({name: _facet(name, chosen, self.account) for name in FACETS})
         # All are those of each kind, which the page's head counts anyway.
-        total = sum(self._of_each_kind[kind] for kind in chosen.kinds or Resource.VOLUME_KINDS)
-        numbers = {"": total} | _facets_of(chosen.kinds).numbers(self.account.pk)
-        return {name: as_count(number) for name, number in numbers.items()}
+        total = sum(self._numbers[kind] for kind in chosen.kinds or Resource.VOLUME_KINDS)
+        return {"": as_count(total)} | {name: as_count(self._numbers[name]) for name in STATUSES}
 
     @cached_property
-    def _of_each_kind(self) -> dict[str, int]:
-        return _OF_EACH_KIND.numbers(self.account.pk)
+    def _numbers(self) -> dict[str, int]:
+        """What is counted of the account, and, without a search, of the facets."""
+        chosen = self.selection
+        counts = _BESIDE if chosen.q else _counts_of(chosen.kinds)
+        return counts.numbers(self.account.pk)
 
     @property
     def heads(self) -> list[tuple[str, str]]:
         """As `heads_of`, in the same query as the count of all."""
-        return _heads(self._of_each_kind)
+        return heads_in(self._numbers)
 
     @property
     def facets(self) -> list[tuple[str, str, str]]:
@@ -201,26 +198,34 @@ def _facet(name: str, chosen: Selection, account: Account) -> QuerySet[Resource]
 
 
 @cache
-def _facets_of(kinds: tuple[str, ...]) -> PreparedCounts:
-    """Counts of the facets but All, without a search; ``kinds`` is one, or empty for all."""
+def _counts_of(kinds: tuple[str, ...]) -> PreparedCounts:
+    """With the facets but All, without a search; ``kinds`` is one, or empty for all."""
     chosen, names = Selection(kinds=kinds), tuple(STATUSES)
-    return PreparedCounts(
+    return _BESIDE | PreparedCounts(
         names, lambda pk: [_facet(name, chosen, Account(pk=pk)) for name in names]
     )
 
 
-_OF_EACH_KIND = PreparedCounts(
+OF_EACH_KIND = PreparedCounts(
     tuple(kind.value for kind in KINDS),
     lambda pk: [Account(pk=pk).resources.volumes().filter(kind=kind) for kind in KINDS],
 )
 
 
+# Whether anything is under way: fifty ids take longer to put together than all the rest of a look.
+_BUSY = "busy"
+_BESIDE = OF_EACH_KIND | PreparedCounts(
+    (_BUSY,), lambda pk: [Task.objects.filter(account=pk).active()], cap=0
+)
+
+
 def heads_of(account: Account) -> list[tuple[str, str]]:
     """How many volumes of each kind there are, and the plural of its name; by one query."""
-    return _heads(_OF_EACH_KIND.numbers(account.pk))
+    return heads_in(OF_EACH_KIND.numbers(account.pk))
 
 
-def _heads(numbers: Mapping[str, int]) -> list[tuple[str, str]]:
+def heads_in(numbers: Mapping[str, int]) -> list[tuple[str, str]]:
+    """The same of what `OF_EACH_KIND` has counted."""
     return [
         (as_count(numbers[kind.value]), f"{kind.label}{'' if numbers[kind.value] == 1 else 's'}")
         for kind in KINDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -43,9 +44,12 @@ def progress(request: Request, arguments: list[str]) -> Moved:
     return Moved(html, bool(context["is_running"]), events)
 
 
-def progress_context(request: Request) -> dict[str, Any]:
-    """Bulk backups under way with their counts, and how many single ones there are."""
-    parents, single = running_of(request.account)
+def progress_context(request: Request, counted: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Bulk backups under way with their counts, and how many single ones there are.
+
+    ``counted`` as `running_of` takes it.
+    """
+    parents, single = running_of(request.account, counted)
     tallies = tallies_of(parents)
     jobs = [(task, tallies[task.pk], time_left(task, tallies[task.pk])) for task in parents]
     return {"jobs": jobs, "single": single, "is_running": bool(jobs or single)}

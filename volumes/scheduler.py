@@ -15,6 +15,7 @@ from portal.audit import SYSTEM
 from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.models import Resource, Task
+from portal.outages import is_down
 from volumes.selection import Selection
 from volumes.services import start_parent
 
@@ -32,7 +33,9 @@ def start_due(now: datetime) -> None:
     for pk in list(VolumePolicy.objects.due(now).values_list("pk", flat=True)):
         try:
             _settle(pk, now)
-        except (DatabaseError, ZoneInfoNotFoundError):
+        except (DatabaseError, ZoneInfoNotFoundError) as error:
+            if is_down(error):
+                raise  # nobody else gets on either; the next minute tries all of it again
             # It stays due and is tried again; it must not hold the others up.
             log.exception("a due volume policy cannot be settled", policy=str(pk))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +15,9 @@ from portal.audit import Actor, record
 
 _NAMES = {
     "rolegrant": "access",
+    "groupmapping": "access",
+    "externalidentity": "user",
+    "authenticator": "user",
     "cloudaccount": "cloud_account",
     "dataavailability": "data_availability",
 }
@@ -28,6 +33,22 @@ def _record(request: HttpRequest, obj: Model, verb: str, **detail: Any) -> None:
     record(Actor.of(request), f"{_NAMES.get(name, name)}.{verb}", obj, through="admin", **detail)
 
 
+class _Choice(AutocompleteSelect):
+    """Shows no row for what is no id: the form says so. Django's own fails there (UUIDs)."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        target: Any = self.field
+        return super().optgroups(name, [each for each in value if _is_id(target, each)], attr)
+
+
+def _is_id(field: Any, value: Any) -> bool:
+    try:
+        field.target_field.to_python(value)
+    except (ValidationError, ValueError):
+        return False
+    return True
+
+
 class Audited(_ModelAdmin):
     """Writes each change to the audit trail too, in the transaction of the change.
 
@@ -36,6 +57,11 @@ class Audited(_ModelAdmin):
     """
 
     told: tuple[str, ...] = ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", _Choice(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False

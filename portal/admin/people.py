@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from allauth.mfa.admin import Authenticator  # importing registers it
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -11,8 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from portal import sessions
 from portal.admin.audited import Audited, ReadOnly
-from portal.models import Invitation, Role, RoleGrant, User
+from portal.models import ExternalIdentity, GroupMapping, Invitation, Role, RoleGrant, User
 
 if TYPE_CHECKING:
     _UserAdmin = UserAdmin[User]
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 else:  # classes of the admin cannot be subscripted when the program runs
     _UserAdmin = UserAdmin
     _CreationForm, _ChangeForm = AdminUserCreationForm, UserChangeForm
+
+# Ours, below, shows no secrets and says in the trail who removed one.
+admin.site.unregister(Authenticator)
 
 
 class PersonCreationForm(_CreationForm):
@@ -66,7 +72,12 @@ class PersonAdmin(Audited, _UserAdmin):
     ) -> HttpResponse:
         # The one page that Django saves from without a transaction.
         with transaction.atomic():
-            return super().user_change_password(request, id, form_url)
+            answer = super().user_change_password(request, id, form_url)
+            if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
+                person = User.objects.get(pk=id)
+                is_own = person == request.user
+                sessions.end_others(person, request.session.session_key if is_own else None)
+            return answer
 
 
 @admin.register(RoleGrant)
@@ -91,6 +102,42 @@ class RoleGrantAdmin(Audited):
 def _others(grant: RoleGrant, going: set[int]) -> QuerySet[RoleGrant]:
     admins = RoleGrant.objects.filter(role=grant.role, customer=grant.customer)
     return admins.filter(user__is_active=True).exclude(pk__in=going)
+
+
+@admin.register(GroupMapping)
+class GroupMappingAdmin(Audited):
+    fields = ("claim", "group", "role", "customer", "organization", "account")
+    list_display = ("group", "claim", "role", "customer", "organization", "account")
+    list_select_related = ("customer", "organization", "account")
+    search_fields = ("group",)
+    autocomplete_fields = ("customer", "organization", "account")
+
+
+class TakenAway(Audited):
+    """What people set up themselves: looked at, and removed for who has lost it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(ExternalIdentity)
+class ExternalIdentityAdmin(TakenAway):
+    list_display = ("user", "issuer", "subject", "connected_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "subject")
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(TakenAway):
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    list_filter = ("type",)
+    search_fields = ("user__email",)
+    # Keys and secrets, if only encrypted ones.
+    exclude = ("data",)
 
 
 @admin.register(Invitation)

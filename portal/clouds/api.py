@@ -239,7 +239,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Marked:
-    """One thing at a site that we made, as it is found there. ``role`` is one of the three.
+    """One thing at a site that we made, as it is found there. ``role`` is one of the four.
 
     ``id`` is what the verbs of its role take. ``other_ids`` name it too, in records of ours.
     ``created_at`` is seconds since 1970, 0 where the cloud does not say.
@@ -254,10 +254,11 @@ class Marked:
     other_ids: tuple[str, ...] = ()
 
     # A backup or a replica, by the site it is at; what a restore set aside; what is to be gone
-    # when its task has ended.
+    # when its task has ended; what stays, empty, for as long as its resource does.
     COPY: ClassVar[str] = "copy"
     UNDO: ClassVar[str] = "undo"
     PASSING: ClassVar[str] = "passing"
+    LASTING: ClassVar[str] = "lasting"
 
 
 @dataclass(frozen=True)
@@ -288,12 +289,39 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of some weekdays in which another limit holds; ``days``: 0 is Monday.
+
+    ``begins`` and ``ends`` are seconds of the day. One that does not end later than it begins
+    lasts until then of the next day. ``limit`` is bytes a second, 0 for none.
+    """
+
+    begins: int
+    ends: int
+    days: tuple[int, ...]
+    limit: int
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """How fast a site may send: ``limit`` bytes a second, 0 for no limit, outside of windows.
+
+    ``zone`` is that of the sender's clock, an IANA name.
+    """
+
+    name: str
+    limit: int = 0
+    zone: str = "UTC"
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
 class Link:
     """The other cluster, as this one is set up to replicate to it (AHV: a Remote Site).
 
     ``addresses`` maps address to port; ``containers`` maps ours to theirs. ``status`` is the
     cloud's own word in lower case without its prefix: ``established`` alone is usable.
-    ``throttle`` is what limits the bandwidth, in the cloud's own words and units, or "".
+    ``throttle`` is what limits the bandwidth in words, or ""; ``bandwidth`` is it in numbers.
     """
 
     name: str
@@ -304,6 +332,7 @@ class Link:
     throttle: str = ""
     is_compressed: bool = False
     latency_seconds: float | None = None
+    bandwidth: Bandwidth | None = None
 
 
 @dataclass(frozen=True)
@@ -332,9 +361,12 @@ class SiteFacts:
     regions: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
-    # Whether the credentials may look and change nothing; where rights are finer, `Identity`
-    # warns of those that are missing.
+    # Whether the credentials may look and change nothing.
     is_read_only: bool = False
+    # Where rights are finer: those without which nothing can be replicated or restored, and
+    # where they have to be given. `Identity` warns of those that other work alone needs.
+    lacking: tuple[str, ...] = ()
+    lacking_at: str = ""
 
 
 class TransferCloud(Protocol):
@@ -400,6 +432,12 @@ class CatalogueCloud(Protocol):
 
     def ensure_removed(self, thing: Marked) -> Operation | None:
         """Remove one of these, whatever it is; only what carries our mark. None: it is gone."""
+
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """Remove what protects these for good, with all it holds, by `Mark.resource`. None: gone.
+
+        For the end of an account: it outlives the last copy of a resource otherwise (R083).
+        """
 
 
 class VolumeCloud(Protocol):

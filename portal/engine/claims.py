@@ -7,10 +7,12 @@ has run out.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -39,6 +41,8 @@ CHECKPOINT = (
     "error", "error_detail", "advice", "memory", "steps", "lease_owner", "lease_until",
     "next_wake_at", "deadline_at", "ended_at",
 )  # fmt: skip
+# Of these, what only the holder of the lease moves.
+_COURSE = tuple(name for name in CHECKPOINT if name not in {"lease_until", "next_wake_at"})
 
 
 def admit(now: datetime) -> None:
@@ -149,6 +153,12 @@ def claim(owner: str, now: datetime, lease: timedelta, limit: int) -> list[Task]
         return list(Task.objects.filter(pk__in=ids).order_by("next_wake_at"))
 
 
+def let_go(owner: str, at_work: Collection[UUID]) -> None:
+    """Give back what a claim took whose answer was lost: all the owner's that is not at work."""
+    leased = Task.objects.filter(lease_owner=owner, state__in=Task.STARTED)
+    leased.exclude(pk__in=at_work).update(lease_owner="", lease_until=None)
+
+
 def renew(owner: str, until: datetime) -> None:
     """Keep the owner's leases alive while long calls are in flight."""
     # What is leased has started: an index finds it among a million that have ended.
@@ -182,6 +192,22 @@ def checkpoint(tasks: Sequence[Task], owner: str) -> set[UUID]:
             if not cursor.rowcount:
                 lost.add(task.pk)
     return lost
+
+
+def stands_at(task: Task, before: Mapping[str, Any], owner: str) -> bool:
+    """Whether the task's row is still what it was before a transaction of unknown outcome.
+
+    Times to wake and to hold are left out: people and children move them, too.
+    """
+    row = Task.objects.filter(pk=task.pk, lease_owner=owner).values(*_COURSE).first()
+    if row is None:
+        return False
+    return all(_as_kept(row[name]) == _as_kept(before[name]) for name in _COURSE)
+
+
+def _as_kept(value: Any) -> Any:
+    """JSON knows no tuples, and gives back lists."""
+    return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def next_due() -> datetime | None:

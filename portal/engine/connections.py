@@ -79,8 +79,7 @@ class Connections:
 
     def write_health(self, now: datetime) -> None:
         """Write what changed: reachable or not, and until when it asked to be left alone."""
-        noted, self._noted = self._noted, {}
-        for pk, event in noted.items():
+        for pk, event in self._noted.items():
             account = self._accounts[pk]
             if isinstance(event, CloudBusy) and event.retry_after:
                 until = now + timedelta(seconds=event.retry_after)
@@ -100,6 +99,7 @@ class Connections:
             account.save(
                 update_fields=["health", "health_detail", "health_changed_at", "last_answer_at"]
             )
+        self._noted = {}
 
     def close(self) -> None:
         """Close every driver's connections."""

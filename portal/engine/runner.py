@@ -13,11 +13,13 @@ import queue
 import socket
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -30,8 +32,12 @@ from portal.engine.clock import Clock, SystemClock, using
 from portal.engine.connections import Connections, place_of
 from portal.engine.course import Course, Event, Reached
 from portal.engine.endings import follow_ending, write_ending
+from portal.engine.steadily import steadily
 from portal.engine.workflow import Job, Later, Step, registry
 from portal.models import Heartbeat, Task
+from portal.outages import outage_of
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +82,8 @@ class Runner:
         self._closes = connections is None
         self.outcomes: queue.SimpleQueue[list[Outcome]] = queue.SimpleQueue()
         self.in_flight = 0
+        # Of what it holds, that of which a call is out.
+        self._at_work: set[UUID] = set()
         self._last_beat: datetime | None = None
         self._last_renewal = self.clock.now()
 
@@ -92,7 +100,7 @@ class Runner:
             finally:
                 if self._closes:
                     self.connections.close()
-        return claims.is_work_left()
+        return self._steadily(claims.is_work_left)
 
     def _turn(self, until: datetime) -> bool:
         """Claim, call, settle. False when the runner should end."""
@@ -100,14 +108,14 @@ class Runner:
         self._beat(now)
         if now >= until:
             return False
-        claims.admit(now)
+        self._steadily(partial(claims.admit, now))
         taken = self._take(now)
         if self.in_flight:
             self._settle(self._collect())
             return True
         if taken:
             return True
-        due = claims.next_due()
+        due = self._steadily(claims.next_due)
         if due is None or due > until:
             return False
         self.clock.idle(due)
@@ -117,10 +125,10 @@ class Runner:
         """Claim what is due, checkpoint where each begins, and send the calls off."""
         if self.in_flight >= 2 * self.threads:
             return False
-        tasks = claims.claim(self.owner, now, self.lease, CLAIM_LIMIT)
+        tasks = self._claim(now)
         if not tasks:
             return False
-        self.connections.refresh(tasks, now)
+        self._steadily(partial(self.connections.refresh, tasks, now))
         going: list[Task] = []
         beginning: list[Task] = []
         for task in tasks:
@@ -134,13 +142,24 @@ class Runner:
         self._send([*going, *self._begin(fresh, now)])
         return True
 
+    def _claim(self, now: datetime) -> list[Task]:
+        failures = 0
+
+        def attempt() -> list[Task]:
+            nonlocal failures
+            if failures:
+                claims.let_go(self.owner, self._at_work)
+            failures += 1
+            return claims.claim(self.owner, now, self.lease, CLAIM_LIMIT)
+
+        return self._steadily(attempt)
+
     def _begin(self, tasks: Sequence[Task], now: datetime) -> list[Task]:
         """Begin the first step of each, and write that at once for all."""
         for task in tasks:
             self._course(task, now).resume()
             self._let_go_or_keep(task, now)
-        with transaction.atomic():
-            lost = claims.checkpoint(tasks, self.owner)
+        lost = self._checkpoint(tasks)
         return [task for task in tasks if task.pk not in lost]
 
     def _must_resume(self, task: Task, now: datetime) -> bool:
@@ -153,6 +172,7 @@ class Runner:
 
     def _send(self, tasks: Sequence[Task]) -> None:
         """Start the calls: one poll for all that wait at a cloud account, one each otherwise."""
+        self._at_work |= {task.pk for task in tasks}
         polls: dict[UUID | None, list[Task]] = defaultdict(list)
         for task in tasks:
             if task.operation:
@@ -207,12 +227,13 @@ class Runner:
     def _renew(self) -> None:
         now = self.clock.now()
         if now - self._last_renewal > self.lease / 4:
-            claims.renew(self.owner, now + self.lease)
+            self._steadily(partial(claims.renew, self.owner, now + self.lease))
             self._last_renewal = now
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write what came of the calls, then send off what can go on at once."""
         now = self.clock.now()
+        self._at_work -= {outcome.task.pk for outcome in outcomes}
         plain: list[Task] = []
         going: list[Task] = []
         for outcome in outcomes:
@@ -227,28 +248,52 @@ class Runner:
                 # Hundreds may end at once, and nobody may take the rest meanwhile.
                 self._renew()
         going = [task for each in going for task in self._apply_portions(each, now)]
-        with transaction.atomic():
-            lost = claims.checkpoint(plain, self.owner)
-        self.connections.write_health(now)
+        lost = self._checkpoint(plain)
+        self._steadily(partial(self.connections.write_health, now))
         going += [task for task in plain if task.lease_owner and task.pk not in lost]
         self._send(going)
 
     def _apply_alone(self, task: Task, event: Event | None, now: datetime) -> list[Task]:
         """Apply an event whose hooks write: all in one transaction, or nothing of it."""
-        before = copy.deepcopy({name: getattr(task, name) for name in claims.CHECKPOINT})
         # A hook may be what finds that another runner has been there: what it wrote is in the way.
         with suppress(LeaseLost):
             try:
-                self._apply(task, event, now)
+                self._apply_once(task, event, now)
             except LeaseLost:
                 raise
             except Exception as error:
+                if outage_of(error):
+                    raise
                 log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
-                for name, value in before.items():
-                    setattr(task, name, value)
-                self._apply(task, error, now)
+                self._apply_once(task, error, now)
             return [task] if task.lease_owner else []
         return []
+
+    def _apply_once(self, task: Task, event: Event | None, now: datetime) -> None:
+        """Apply an event, again while the database cannot; never on top of itself.
+
+        A failure leaves the task as it was. Where the answer of the commit was lost, the row
+        says whether it was made: then it is what the task goes on from.
+        """
+        before = copy.deepcopy({name: getattr(task, name) for name in claims.CHECKPOINT})
+        failures = 0
+
+        def attempt() -> None:
+            nonlocal failures
+            if failures and not claims.stands_at(task, before, self.owner):
+                task.refresh_from_db()
+                if task.lease_owner != self.owner:
+                    raise LeaseLost
+                return
+            failures += 1
+            try:
+                self._apply(task, event, now)
+            except Exception:
+                for name, value in copy.deepcopy(before).items():
+                    setattr(task, name, value)
+                raise
+
+        self._steadily(attempt)
 
     def _apply_portions(self, task: Task, begun_at: datetime) -> list[Task]:
         """Go on at once with a step that asks no cloud, for a while; each portion is committed."""
@@ -278,6 +323,21 @@ class Runner:
         if not task.is_active:
             follow_ending(task)
 
+    def _checkpoint(self, tasks: Sequence[Task]) -> set[UUID]:
+        """Write all of them at once; return those whose lease was lost.
+
+        Done twice it says so of those let go by the first time: nothing is left to do for them.
+        """
+
+        @transaction.atomic
+        def write() -> set[UUID]:
+            return claims.checkpoint(tasks, self.owner)
+
+        return self._steadily(write)
+
+    def _steadily(self, work: Callable[[], T]) -> T:
+        return steadily(work, self.clock)
+
     def _let_go_or_keep(self, task: Task, now: datetime) -> None:
         """Keep the lease while the next call can be made at once; let go of the rest."""
         if task.is_active and task.next_wake_at <= now:
@@ -293,4 +353,5 @@ class Runner:
         if self._last_beat and (now - self._last_beat).total_seconds() < HEARTBEAT_SECONDS:
             return
         self._last_beat = now
-        Heartbeat.objects.update_or_create(host=socket.gethostname()[:100], defaults={"at": now})
+        host = socket.gethostname()[:100]
+        self._steadily(partial(Heartbeat.objects.update_or_create, host=host, defaults={"at": now}))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
+from portal.outages import WORDS, gist, is_down, let_go, outage_of
+
 log = structlog.get_logger(__name__)
 _ticks: list[Callable[[], None]] = []
 
@@ -23,9 +25,19 @@ def every_minute_first(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def run_ticks() -> None:
-    """Call them all in order; one that fails does not keep the others."""
+    """Call them all in order; one that fails does not keep the others.
+
+    Where the database is away all would fail: the rest is left to the next minute.
+    """
     for function in _ticks:
         try:
             function()
-        except Exception:  # logged, and called again in a minute
-            log.exception("tick failed", function=function.__qualname__)
+        except Exception as error:  # logged, and called again in a minute
+            name = function.__qualname__
+            if outage := outage_of(error):
+                log.warning(WORDS[outage].title, function=name, error=gist(error))
+                let_go()
+            else:
+                log.exception("tick failed", function=name)
+            if is_down(error):
+                return

@@ -10,13 +10,19 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+import structlog
 from django.conf import settings
+from django.db import Error
 from django_q.tasks import async_task
+
+from portal.outages import WORDS, gist, outage_of
 
 if TYPE_CHECKING:
     from django_q.models import Schedule
 
     from portal.engine.connections import Connections
+
+log = structlog.get_logger(__name__)
 
 # Well below Q_CLUSTER["timeout"], so that the queue never kills a runner at work.
 RUN_SECONDS = 45
@@ -30,11 +36,19 @@ def wake_worker() -> None:
 
 
 def run() -> None:
-    """Entry point in a worker: run what is due; ask for another turn if some is left."""
+    """Entry point in a worker: run what is due; ask for another turn if some is left.
+
+    When the database stays away it gives up; what it held is claimed anew, by the next wake.
+    """
     from portal.engine.runner import Runner  # the web process never runs it
 
-    if Runner(connections=kept_connections(os.getpid())).run(seconds=RUN_SECONDS):
-        wake_worker()
+    try:
+        if Runner(connections=kept_connections(os.getpid())).run(seconds=RUN_SECONDS):
+            wake_worker()
+    except Error as error:
+        if not (outage := outage_of(error)):
+            raise
+        log.error("runner gives up", reason=WORDS[outage].title, error=gist(error))
 
 
 @cache
@@ -55,17 +69,24 @@ def tick() -> None:
 
 
 def ensure_tick() -> Schedule:
-    """Make sure the minute's schedule exists, exactly once."""
+    """Make sure the minute's schedule exists, exactly once.
+
+    The queue's table lets two workers that start at once make two. Each removes all but the
+    first after its own is there, so the last of them leaves one.
+    """
     from django_q.models import Schedule
 
-    schedule, _ = Schedule.objects.update_or_create(
-        name="standby tick",
-        defaults={
-            "func": TICK,
-            "schedule_type": Schedule.MINUTES,
-            "minutes": 1,
-            "repeats": -1,
-            "cluster": settings.Q_CLUSTER["name"],
-        },
-    )
-    return schedule
+    ours = Schedule.objects.filter(name="standby tick").order_by("pk")
+    wanted = {
+        "func": TICK,
+        "schedule_type": Schedule.MINUTES,
+        "minutes": 1,
+        "repeats": -1,
+        "cluster": settings.Q_CLUSTER["name"],
+    }
+    if not ours.update(**wanted):
+        Schedule.objects.create(name="standby tick", **wanted)
+    first, *others = ours
+    for each in others:
+        each.delete()
+    return first

@@ -5,6 +5,7 @@ from portal.models.clouds import CloudAccount, DiscoveredServer, InstanceType
 from portal.models.heartbeat import Heartbeat
 from portal.models.notifications import Dismissal, Notification
 from portal.models.resources import Resource, ResourceWord
+from portal.models.sign_in import ExternalIdentity, GroupMapping, UserSession
 from portal.models.tasks import Task
 from portal.models.tenancy import (
     Account,
@@ -24,6 +25,8 @@ __all__ = [
     "Customer",
     "DiscoveredServer",
     "Dismissal",
+    "ExternalIdentity",
+    "GroupMapping",
     "Heartbeat",
     "Infrastructure",
     "InstanceType",
@@ -36,4 +39,5 @@ __all__ = [
     "RoleGrant",
     "Task",
     "User",
+    "UserSession",
 ]

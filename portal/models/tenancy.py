@@ -83,11 +83,21 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 class Customer(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
+    requires_two_factor = models.BooleanField("two-factor sign-in required", default=False)
 
     objects = CustomerQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
+
+
+def within(customer: Customer) -> Q:
+    """Rows with a scope that are on the customer, or on anything below it."""
+    return (
+        Q(customer=customer)
+        | Q(organization__customer=customer)
+        | Q(account__organization__customer=customer)
+    )
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -188,6 +198,9 @@ class Account(models.Model):
     # By which the clusters know each other (AHV: the Remote Sites), from here and from there.
     dr_link = models.CharField(max_length=100, blank=True, editable=False)
     dr_link_back = models.CharField(max_length=100, blank=True, editable=False)
+    # How fast each of them may send, as found last (R117): "there" and "back" of
+    # `portal.clouds.api.Bandwidth`, each missing where nothing limits.
+    dr_throttles = models.JSONField(default=dict, blank=True, editable=False)
 
     objects = AccountQuerySet.as_manager()
 
@@ -273,7 +286,7 @@ class ScopedRole(models.Model):
             raise ValidationError(f"{Role(self.role).label} is granted on one {wanted}.")
 
 
-_EXACTLY_ONE_SCOPE = (
+EXACTLY_ONE_SCOPE = (
     Q(customer__isnull=False, organization__isnull=True, account__isnull=True)
     | Q(customer__isnull=True, organization__isnull=False, account__isnull=True)
     | Q(customer__isnull=True, organization__isnull=True, account__isnull=False)
@@ -285,10 +298,12 @@ class RoleGrant(ScopedRole):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="grants")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Given for a group of the identity provider, and taken away with it; never one given by hand.
+    by_group = models.BooleanField("by group", default=False, editable=False)
 
     class Meta:
         constraints = (
-            models.CheckConstraint(condition=_EXACTLY_ONE_SCOPE, name="grant_has_one_scope"),
+            models.CheckConstraint(condition=EXACTLY_ONE_SCOPE, name="grant_has_one_scope"),
             *(
                 models.UniqueConstraint(
                     fields=["user", "role", scope],
@@ -317,7 +332,7 @@ class Invitation(ScopedRole):
 
     class Meta:
         constraints = (
-            models.CheckConstraint(condition=_EXACTLY_ONE_SCOPE, name="invitation_has_one_scope"),
+            models.CheckConstraint(condition=EXACTLY_ONE_SCOPE, name="invitation_has_one_scope"),
         )
 
     def __str__(self) -> str:

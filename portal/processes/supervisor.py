@@ -5,6 +5,10 @@ parent, a django-q2 1.11 cluster hangs, loses results or leaves orphans that tak
 tasks (upstream issue 23, and measured). The cure for all of them is the same: on a sign
 of such a death, or when the cluster exits, end its whole process group and start
 another. A task caught by it is claimed again when its lease has run out.
+
+A pusher that cannot reach the database ends by itself, in order, and django-q2 starts another
+one: that is no such death. A cluster is started only when the database answers: until then one
+query every few seconds is made instead of a start that takes seconds of work to fail.
 """
 
 from __future__ import annotations
@@ -34,6 +38,10 @@ log = structlog.get_logger(__name__)
 # among them: that one was ended in order.
 SIGN_OF_DEATH = re.compile(rb"reincarnated .* after (sudden )?death")
 
+# django_q/pusher.py: what it says ten seconds before it ends of its own accord.
+CUT_OFF = re.compile(rb"Failed to pull task from broker")
+PUSHER_AGAIN = re.compile(rb"reincarnated pusher .* after (sudden )?death")
+
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 # A cluster that lived so long was well: the next pause is the first again.
@@ -41,17 +49,18 @@ HEALTHY_SECONDS = 30.0
 # How long a broken cluster gets to hand over what it can before it is killed.
 BROKEN_GRACE_SECONDS = 2.0
 PREPARE_AGAIN_SECONDS = 5.0
+SAY_AGAIN_SECONDS = 60.0
 
 
 class Supervisor:
     """Runs ``command`` again and again until told to stop.
 
-    ``prepare`` is called at every start of the command, and again every few seconds
-    while it returns False; it leaves a wake, so that work goes on at once.
+    ``prepare`` is called before every start of the command, and again every few seconds
+    while it returns what hinders it; it leaves a wake, so that work goes on at once.
     """
 
     def __init__(
-        self, command: Sequence[str], prepare: Callable[[], bool], grace_seconds: float
+        self, command: Sequence[str], prepare: Callable[[], str], grace_seconds: float
     ) -> None:
         self._command = command
         self._prepare = prepare
@@ -67,7 +76,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._asked_to_stop)
-        while self._run_once() != "stop":
+        while self._await_prepared() != "stop" and self._run_once() != "stop":
             log.warning("worker restarts", pause_seconds=self._pause_seconds)
             if self._next_event(self._pause_seconds) == "stop":
                 return
@@ -97,13 +106,24 @@ class Supervisor:
             self._pause_seconds = min(longer, LONGEST_PAUSE_SECONDS)
         return event
 
+    def _await_prepared(self) -> Event | None:
+        """Prepare until nothing hinders that, or we are told to stop."""
+        said, said_at = "", 0.0
+        while hindrance := self._prepare():
+            if hindrance != said or time.monotonic() - said_at >= SAY_AGAIN_SECONDS:
+                log.warning("worker waits for the database", error=hindrance)
+                said, said_at = hindrance, time.monotonic()
+            if self._next_event(PREPARE_AGAIN_SECONDS) == "stop":
+                return "stop"
+        if said:
+            log.info("the database is back")
+        return None
+
     def _await_event(self) -> Event:
-        """Wait for the next event, preparing again for as long as that fails."""
-        while True:
-            prepared = self._prepare()
-            event = self._next_event(None if prepared else PREPARE_AGAIN_SECONDS)
-            if event is not None:
-                return event
+        """Wait for the next event of this start."""
+        while (event := self._next_event(None)) is None:
+            pass
+        return event
 
     def _next_event(self, seconds: float | None) -> Event | None:
         """Return the next event that concerns the present start; None after ``seconds``."""
@@ -119,9 +139,14 @@ class Supervisor:
 
     def _relay(self, output: IO[bytes], start: int) -> None:
         """Pass the cluster's log on, and look for the sign of a death in it."""
+        excused = 0
         with output:
             for line in output:
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
-                if SIGN_OF_DEATH.search(line):
+                if CUT_OFF.search(line):
+                    excused += 1
+                elif excused and PUSHER_AGAIN.search(line):
+                    excused -= 1
+                elif SIGN_OF_DEATH.search(line):
                     self._events.put((start, "sick"))

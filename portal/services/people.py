@@ -31,6 +31,7 @@ from portal.models import (
     RoleGrant,
     User,
 )
+from portal.models.tenancy import within
 from portal.refusals import Refused
 from portal.services import refusing_duplicates
 
@@ -88,14 +89,10 @@ def grants_on(account: Account) -> QuerySet[RoleGrant]:
 def people_of(scope: Customer | Organization) -> QuerySet[User]:
     """Everybody with a role on the customer or organization, or on anything below it."""
     if isinstance(scope, Customer):
-        within = (
-            Q(customer=scope)
-            | Q(organization__customer=scope)
-            | Q(account__organization__customer=scope)
-        )
+        reach = within(scope)
     else:
-        within = Q(organization=scope) | Q(account__organization=scope)
-    return User.objects.filter(pk__in=RoleGrant.objects.filter(within).values("user"))
+        reach = Q(organization=scope) | Q(account__organization=scope)
+    return User.objects.filter(pk__in=RoleGrant.objects.filter(reach).values("user"))
 
 
 def open_invitations_on(account: Account) -> QuerySet[Invitation]:
@@ -123,11 +120,7 @@ def grant_role(actor: Actor, user: User, *, role: Role, scope: object) -> RoleGr
 
 def known_at(customer: Customer, email: str) -> User | None:
     """The person of that address, if they have a role anywhere at this customer."""
-    here = RoleGrant.objects.filter(
-        Q(customer=customer)
-        | Q(organization__customer=customer)
-        | Q(account__organization__customer=customer)
-    )
+    here = RoleGrant.objects.filter(within(customer))
     return User.objects.filter(
         email=email.strip().lower(), is_active=True, pk__in=here.values("user")
     ).first()

@@ -15,6 +15,7 @@ from portal.account_forms import GrantForm
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Invitation
+from portal.paging import numbered
 from portal.refusals import Refused
 from portal.services import people
 
@@ -24,10 +25,14 @@ from portal.services import people
 def account_access(request: Request) -> HttpResponse:
     offers = people.offers(request.user, request.account)
     grants = people.grants_on(request.account).order_by("user__full_name", "user__email", "pk")
-    invitations = people.open_invitations_on(request.account).order_by("email")
+    invitations = people.open_invitations_on(request.account).order_by("email", "pk")
+    page = numbered(grants, request.GET)
+    invited = numbered(invitations, request.GET, field="invitations")
     context = {
-        "grants": [(grant, people.may_revoke(grant, offers)) for grant in grants],
-        "invitations": [(row, people.may_revoke(row, offers)) for row in invitations],
+        "grants": [(grant, people.may_revoke(grant, offers)) for grant in page],
+        "page": page,
+        "invitations": [(row, people.may_revoke(row, offers)) for row in invited],
+        "invited": invited,
         "may_manage": Permission.MANAGE_ACCESS in request.permissions,
         "section": "portal:account_settings",
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -20,6 +19,7 @@ from portal.cloud_account_forms import CREATE_FORMS, EDIT_FORMS
 from portal.dialogs import done, render_dialog
 from portal.live import Moved, draws
 from portal.models import Account, CloudAccount, Infrastructure, Resource, Task
+from portal.paging import numbered
 from portal.refusals import Refused
 from portal.services import cloud_accounts
 from portal.tables import searched, show_table
@@ -70,7 +70,7 @@ def cloud_account_detail(request: Request, cloud_account: CloudAccount) -> HttpR
     query = searched(request)
     if query:
         servers = servers.filter(name__icontains=query)
-    page = Paginator(servers, MACHINES_A_PAGE).get_page(request.GET.get("page"))
+    page = numbered(servers, request.GET, MACHINES_A_PAGE)
     owners = _owners(request, cloud_account, [server.external_id for server in page])
     context = {
         "machines": [(server, owners.get(server.external_id)) for server in page],

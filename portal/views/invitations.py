@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from allauth.core.internal import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +29,15 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 @require_http_methods(["GET", "POST"])
 def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     """Somebody new gives a name and a password; who has an account signs in as themselves."""
+    limited: HttpResponse | None = ratelimit.consume_or_429(
+        request,
+        app="portal",
+        action="invitation",
+        config=settings.SIGN_IN_LIMITS,
+        limit_get=True,
+    )
+    if limited:
+        return limited
     invitation = people.find_invitation(token)
     if invitation is None:
         return render(request, "portal/invitation_closed.html", {}, status=404)

@@ -15,6 +15,7 @@ from portal.account_forms import MachineAssignForm
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Account, DiscoveredServer, Resource
+from portal.paging import numbered
 from portal.refusals import Refused
 from portal.services import machines
 
@@ -36,8 +37,10 @@ def unassigned(account: Account) -> QuerySet[DiscoveredServer]:
 @require_GET
 def account_machines(request: Request) -> HttpResponse:
     servers = request.account.resources.filter(kind__in=machines.SERVER_KINDS)
+    page = numbered(servers.order_by("kind", "name", "pk"), request.GET)
     context = {
-        "machines": servers.order_by("kind", "name"),
+        "machines": page.object_list,
+        "page": page,
         "may_assign": Permission.ASSIGN_MACHINES in request.permissions,
         "section": "portal:account_settings",
     }

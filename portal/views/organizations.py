@@ -15,8 +15,11 @@ from portal.account_forms import AccountCreateForm, OrganizationForm
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
 from portal.models import Account, Customer, Organization
+from portal.paging import numbered
 from portal.refusals import Refused
 from portal.services import tenancy
+
+ORGANIZATIONS_A_PAGE = 20
 
 
 @administrators
@@ -30,7 +33,8 @@ def organization_list(request: Request) -> HttpResponse:
         .order_by("customer__name", "name")
     )
     customers = Customer.objects.administered_by(request.user).order_by("name")
-    context = {"organizations": organizations, "customers": customers}
+    page = numbered(organizations, request.GET, ORGANIZATIONS_A_PAGE)
+    context = {"organizations": page.object_list, "page": page, "customers": customers}
     return render(request, "portal/organization_list.html", context)
 
 

@@ -8,6 +8,7 @@ from portal.views import (
     account_access,
     account_settings,
     cloud_accounts,
+    customer_sign_in,
     health,
     home,
     instance_types,
@@ -16,12 +17,15 @@ from portal.views import (
     machines,
     organizations,
     removal,
+    security,
+    single_sign_on,
 )
 
 app_name = "portal"
 
 _ACCOUNT = "accounts/<uuid:account>/"
 _SETTINGS = f"{_ACCOUNT}settings/"
+_CUSTOMER = "customers/<uuid:customer>/sign-in/"
 _CLOUD_ACCOUNT = "cloud-accounts/<uuid:cloud_account>/"
 
 urlpatterns = [
@@ -89,5 +93,29 @@ urlpatterns = [
     ),
     path(f"{_CLOUD_ACCOUNT}test/", cloud_accounts.cloud_account_test, name="cloud_account_test"),
     path(f"{_CLOUD_ACCOUNT}sync/", cloud_accounts.cloud_account_sync, name="cloud_account_sync"),
+    path("security/", security.security, name="security"),
+    path("security/webauthn/", security.passkey_list, name="passkey_list"),
+    path("security/sessions/<uuid:session>/end/", security.session_end, name="session_end"),
+    path("security/sessions/end/", security.session_end_others, name="session_end_others"),
+    path(
+        "security/identities/<int:identity>/disconnect/",
+        security.identity_disconnect,
+        name="identity_disconnect",
+    ),
+    path("sign-in/with/", single_sign_on.single_sign_on, name="single_sign_on"),
+    path("sign-in/with/connect/", single_sign_on.identity_connect, name="identity_connect"),
+    path("sign-in/with/back/", single_sign_on.single_sign_on_back, name="single_sign_on_back"),
+    path(_CUSTOMER, customer_sign_in.customer_sign_in, name="customer_sign_in"),
+    path(f"{_CUSTOMER}two-factor/", customer_sign_in.two_factor_edit, name="two_factor_edit"),
+    path(
+        f"{_CUSTOMER}groups/create/",
+        customer_sign_in.group_mapping_create,
+        name="group_mapping_create",
+    ),
+    path(
+        f"{_CUSTOMER}groups/<int:mapping>/delete/",
+        customer_sign_in.group_mapping_delete,
+        name="group_mapping_delete",
+    ),
     path("invitations/<str:token>/", invitations.invitation_accept, name="invitation_accept"),
 ]

@@ -35,8 +35,9 @@ _SAID = {
     413: "The request is too large.",
     422: "The request is not valid; fields says what is wrong where. Nothing was changed.",
     429: "Too many requests with this key in this minute.",
-    503: "Other files are being written.",
     500: "Something went wrong here; the message has the request's id for a support case.",
+    503: "The database cannot be reached or written to just now, or other files are being written. "
+    "The request was done as a whole or not at all.",
 }
 
 
@@ -58,7 +59,7 @@ _MORE: dict[int, dict[str, Any]] = {
     503: _WAIT,
 }
 # Before the key is known, or after all has failed, there is no rate to tell.
-_WITHOUT_RATE = (401, 405, 500)
+_WITHOUT_RATE = (401, 405, 500, 503)
 
 
 @cache

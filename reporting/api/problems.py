@@ -25,5 +25,5 @@ class Problem(Schema):
 
 
 # What may come instead of an answer: to whatever is read, and to what starts something.
-PROBLEMS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 405, 422, 429, 500), Problem)
+PROBLEMS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 405, 422, 429, 500, 503), Problem)
 STARTING: dict[int, Any] = PROBLEMS | {409: Problem, 413: Problem}

@@ -17,6 +17,7 @@ from portal.bulk import insert_from
 from portal.engine import clock
 from portal.engine.ticks import every_minute
 from portal.models import Account, Resource
+from portal.outages import is_down
 from reporting.figures.periods import edges_of_days, edges_of_month, first_of_day, next_month
 from reporting.models import DiskSample, DiskStatistic, Frequency
 
@@ -33,7 +34,9 @@ def sample_disks() -> None:
     for zone in list(zones):
         try:
             _sample_zone(ZoneInfo(zone), now)
-        except (DatabaseError, ZoneInfoNotFoundError):
+        except (DatabaseError, ZoneInfoNotFoundError) as error:
+            if is_down(error):
+                raise  # nobody else gets on either; the next minute tries all of it again
             # Tried again in a minute; it must not hold the others up.
             log.exception("volumes cannot be looked at", zone=zone)
 

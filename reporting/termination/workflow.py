@@ -18,6 +18,7 @@ from reporting.termination.deleting import (
 )
 from reporting.termination.forgetting import forget_portion
 from reporting.termination.request import KIND, terminate
+from reporting.termination.unprotecting import require_unprotected, unprotect
 
 
 def _nothing(job: Job) -> Learned:
@@ -42,6 +43,10 @@ class TerminateAccount(Workflow):
         ),
         Step("require", "Require that nothing is left", require_all_gone, when=_is_with_objects,
              is_local=True),
+        Step("unprotect", "Remove what protects its volumes", _nothing, save=unprotect,
+             when=_is_with_objects, is_local=True),
+        Step("require_unprotected", "Require that nothing protects them", require_unprotected,
+             when=_is_with_objects, is_local=True),
         Step(
             "forget", "Remove its records", _nothing, save=forget_portion, is_local=True,
             is_committed=True, is_all_saved=True,
@@ -55,6 +60,7 @@ class TerminateAccount(Workflow):
         Account.objects.filter(pk=account.pk).update(
             terminated_at=clock.now(), cloud_account=None, site="", dr_enabled=False,
             dr_cloud_account=None, dr_site="", dr_link="", dr_link_back="",
+            dr_throttles={},
         )  # fmt: skip
         kept = "deleted" if task.args["with_objects"] else "kept"
         rows = task.memory.get("rows_removed", 0)

@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from portal.access import Permission, Request, account_view, wants_fragment
 from portal.audit import Actor
 from portal.dialogs import done, render_dialog
-from portal.paging import Order, page_of
+from portal.paging import Order, numbered, page_of
 from portal.refusals import Refused
 from reporting import alerts
 from reporting.alert_forms import AlertRuleEditForm, AlertRuleForm
@@ -28,7 +28,8 @@ NEWEST_FIRST = Order("created_at", is_descending=True)
 @account_view(Permission.EDIT_SETTINGS)
 @require_GET
 def alert_list(request: Request) -> HttpResponse:
-    context = {"rules": list(alerts.rules_of(request.account)), "section": SECTION}
+    page = numbered(alerts.rules_of(request.account), request.GET)
+    context = {"rules": page.object_list, "page": page, "section": SECTION}
     return render(request, "reporting/alert_list.html", context)
 
 

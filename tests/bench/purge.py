@@ -26,7 +26,6 @@ from reporting.purge.workflow import PURGE
 from tests.bench.figure import Figure
 
 ROWS, OLD = 5_000_000, 1_000_000
-ROUNDS = 3
 INSERTS_A_SECOND = 200
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 CUTOFF = datetime(2024, 1, 15, tzinfo=UTC)
@@ -56,27 +55,25 @@ class Inserter:
         return statistics.median(self.took)
 
 
-def measure() -> Iterator[Figure]:
+def measure(rounds: int) -> Iterator[Figure]:
     is_postgresql = connection.vendor == "postgresql"
     _fill(ROWS - OLD, since=CUTOFF + timedelta(seconds=1))
-    rounds = [_round(with_snapshot=is_postgresql) for _ in range(ROUNDS)]
-    yield _figure("speed of the purge ÷ one DELETE", [each.speed for each in rounds],
-                  PG_SPEED if is_postgresql else None, "at least")  # fmt: skip
-    yield _figure("longest transaction of the purge, ms", [each.longest_ms for each in rounds],
-                  LONGEST_MS if is_postgresql else None)  # fmt: skip
-    yield _figure("its transactions, p50, ms", [each.usual_ms for each in rounds], None)
-    yield _figure("insert during the purge ÷ without, p50", [each.slowed for each in rounds],
-                  PG_SLOWED if is_postgresql else None)  # fmt: skip
+    made = [_round(with_snapshot=is_postgresql) for _ in range(rounds)]
+    speed, longest, slowed = (
+        (PG_SPEED, LONGEST_MS, PG_SLOWED) if is_postgresql else (None, None, None)
+    )
+    yield Figure("speed of the purge ÷ one DELETE", _each(made, "speed"), speed, "at least")
+    yield Figure("longest transaction of the purge, ms", _each(made, "longest_ms"), longest)
+    yield Figure("transactions of the purge, p50, ms", _each(made, "usual_ms"))
+    yield Figure("insert during the purge ÷ without, p50", _each(made, "slowed"), slowed)
     if is_postgresql:
-        yield _figure("time under an open snapshot ÷ without", [each.held for each in rounds],
-                      PG_SNAPSHOT)  # fmt: skip
+        name = "purge under an open snapshot ÷ without"
+        yield Figure(name, _each(made, "held"), PG_SNAPSHOT)
     _clear()
 
 
-def _figure(name: str, values: list[float], target: float | None, bound: str = "at most") -> Figure:
-    """The median of the rounds; all of them are in the name."""
-    spread = f"{name} ({min(values):.2f}-{max(values):.2f})"
-    return Figure(spread, statistics.median(values), target, bound)  # type: ignore[arg-type]
+def _each(made: list[Round], name: str) -> tuple[float, ...]:
+    return tuple(getattr(each, name) for each in made)
 
 
 @dataclass(frozen=True)

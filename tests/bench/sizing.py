@@ -18,7 +18,8 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.models import Account, Role, RoleGrant, User
-from tests.bench.bulk_backup import a_lab, a_worker, an_account, back_up, forget
+from tests.bench.bulk_backup import back_up
+from tests.bench.bulk_scene import account_at, forget, lab_of, worker_of_ours
 from tests.bench.figure import Figure
 
 MANY = 300
@@ -26,35 +27,37 @@ LONG_SECONDS = 20.0
 PAGES = 40
 
 
-def measure() -> Iterator[Figure]:
+def measure(rounds: int) -> Iterator[Figure]:
     if connection.vendor != "postgresql":
         return
     short = yield from _of_backups()
-    with a_lab(0, LONG_SECONDS, MANY) as (lab, place):
-        account = an_account(place)
-        with a_worker() as worker:
+    with lab_of(MANY, 0, LONG_SECONDS) as (lab, place):
+        account = account_at(place)
+        with worker_of_ours() as worker:
             run = back_up(account, lab, worker)
         polls = MANY * (run.seconds - LONG_SECONDS * 0.1) / settings.ENGINE_POLL_SECONDS
-        yield Figure("a task that waits, CPU a poll, ms", (run.cpu_seconds - short) * 1000 / polls)
+        yield Figure(
+            "a task that waits, CPU a poll, ms", ((run.cpu_seconds - short) * 1000 / polls,)
+        )
         forget(account)
 
 
 def _of_backups() -> Generator[Figure, None, float]:
     """Yield what a backup costs; return the worker's CPU seconds of all."""
-    with a_lab(0, 0, MANY) as (lab, place):
-        account = an_account(place)
-        with a_worker() as worker:
+    with lab_of(MANY, 0, 0) as (lab, place):
+        account = account_at(place)
+        with worker_of_ours() as worker:
             # The first makes what protects each desktop.
             back_up(account, lab, worker)
             before = _bytes()
             run = back_up(account, lab, worker)
             grown = {name: size - before[name] for name, size in _bytes().items()}
-            yield Figure("connections of a worker", float(_connections()))
-        yield Figure("a backup, CPU of the worker, ms", run.cpu_seconds * 1000 / MANY)
-        yield Figure("a backup, calls to the cloud", run.calls / MANY)
+            yield Figure("connections of a worker", (float(_connections()),))
+        yield Figure("a backup, CPU of the worker, ms", (run.cpu_seconds * 1000 / MANY,))
+        yield Figure("a backup, calls to the cloud", (run.calls / MANY,))
         for name, size in sorted(grown.items(), key=lambda each: -each[1])[:4]:
-            yield Figure(f"a backup, bytes in {name}", size / MANY)
-        yield Figure("a backup, bytes in all", sum(grown.values()) / MANY)
+            yield Figure(f"a backup, bytes in {name}", (size / MANY,))
+        yield Figure("a backup, bytes in all", (sum(grown.values()) / MANY,))
         yield from _of_pages(account)
         forget(account)
     return run.cpu_seconds
@@ -96,6 +99,6 @@ def _of_pages(account: Account) -> Iterator[Figure]:
             times.append(time.perf_counter() - begun)
             if answer.status_code != 200:
                 raise AssertionError(f"{name}: {answer.status_code}")
-        yield Figure(f"{name}, ms", statistics.median(times) * 1000)
+        yield Figure(f"{name}, ms", (statistics.median(times) * 1000,))
     RoleGrant.objects.filter(user=user).delete()
     user.delete()

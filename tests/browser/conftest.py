@@ -79,7 +79,7 @@ class Browser:
         self.page.goto(f"{self.url}/")
         self.page.get_by_label("Email").fill(user.email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(f"{self.url}/accounts/**")
 
     def open(self, path: str) -> None:

@@ -76,6 +76,24 @@ def test_it_is_switched_on_with_the_keyboard_alone(scene: RecoveryScene, tab: Br
     assert RecoverySettings.of(scene.account).post_session_backup
 
 
+def test_the_connection_is_tested_before_anything_is_saved(
+    scene: RecoveryScene, tab: Browser
+) -> None:
+    page = tab.page
+    tab.open(_address(scene))
+    button = page.get_by_role("button", name="Test Connection", exact=True)
+    if not scene.is_ahv:
+        expect(button).to_have_count(0)
+        return
+    page.get_by_label("Enable Frame DR").check()
+    page.get_by_label("Backup cloud account").select_option(label=SECONDARY_CLUSTER)
+    button.click()
+    expect(page.get_by_text("Test Connection is running")).to_be_visible()
+    scene.drive(scene.scene.allow_time(Task.objects.get(kind="test_remote_sites")))
+    expect(page.get_by_text("Test Connection passed")).to_be_visible()
+    tab.assert_sound()
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1440)])
 def test_what_was_measured_is_readable(
     scene: RecoveryScene, tab: Browser, theme: str, width: int

@@ -145,5 +145,17 @@ def test_a_quota_warns_at_eighty_percent(used: int, state: str) -> None:
     assert _regions(quotas=(Quota("Snapshots", used, 100),))["quotas"].state == state
 
 
+def test_rights_that_replication_needs_are_red_and_those_of_publishing_amber() -> None:
+    lacking = ("Microsoft.Compute/snapshots/write", "Microsoft.Compute/disks/write")
+    found = _regions(lacking=lacking, lacking_at="/subscriptions/s")["rights"]
+    assert found.state == FAILED
+    assert all(right in found.measured for right in lacking)
+    assert "/subscriptions/s" in found.advice
+    said = "Publishing a domain-joined Sandbox needs Microsoft.Compute/virtualMachines/delete."
+    warned = replace(REGIONS, identity=replace(REGIONS.identity, warnings=(said,)))
+    found = {each.key: each for each in of_regions(AZURE, warned, warned)}["rights"]
+    assert (found.state, found.measured) == (WARNING, said)
+
+
 def test_a_limit_of_nothing_is_tight() -> None:
     assert _regions(quotas=(Quota("Spot vCPUs", 0, 0),))["quotas"].state == WARNING

@@ -12,7 +12,9 @@ from django.urls import reverse
 
 from backups.models import Replica
 from disaster_recovery.models import ReadinessCheck, RecoverySettings
+from portal.clouds.azure.rights import PUBLISHING
 from portal.lab import Lab, LabServer
+from portal.lab.azure.access import assign_default, forbid
 from portal.models import (
     Account,
     AuditEntry,
@@ -272,6 +274,21 @@ def test_replicas_are_deleted_by_explicit_choice(scene: RecoveryScene, person: C
     assert (backup.is_ready, backup.replication_status) == (True, "")
     scene.delete(backup)
     assert scene.everything() == before
+
+
+def test_missing_rights_block_and_are_named(lab: Lab, lab_server: LabServer) -> None:
+    scene = build_recovery(lab_server, lab, kind=AZURE, what=SERVER, is_on=False)
+    forbid(lab.azure, "Microsoft.Compute/snapshots/write")
+    task = scene.enable()
+    assert task.state == Task.State.FAILED
+    assert "Microsoft.Compute/snapshots/write" in task.error
+    check = ReadinessCheck.objects.get(key="rights")
+    assert (check.state, _is_on(scene)) == ("failed", False)
+    assign_default(lab.azure)
+    for action in PUBLISHING:
+        forbid(lab.azure, action)
+    assert scene.enable().state == Task.State.DONE
+    assert ReadinessCheck.objects.get(key="rights").state == "warning"
 
 
 def test_check_again_runs_the_checks(scene: RecoveryScene, person: Client) -> None:

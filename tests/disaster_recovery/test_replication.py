@@ -7,10 +7,10 @@ import pytest
 from backups.models import Backup, Replica
 from disaster_recovery import disabling
 from portal.audit import SYSTEM
-from portal.lab import Lab, LabServer
+from portal.lab import Fault, Lab, LabServer
 from portal.models import Infrastructure, Notification, Task
 from portal.refusals import Refused
-from tests.recovery_scene import SERVER, RecoveryScene, build_recovery
+from tests.recovery_scene import PRIMARY_CLUSTER, SERVER, RecoveryScene, build_recovery
 from tests.volume_scene import DESKTOP, PROFILE
 
 pytestmark = pytest.mark.django_db
@@ -146,3 +146,22 @@ def _gone(scene: RecoveryScene, backup: Backup) -> str:
     if scene.is_ahv and "/" in backup.external_id:
         return f"{backup.external_id}9"
     return scene.scene.site.gone_copy
+
+
+def test_what_broke_off_is_sent_again_also_when_a_later_one_has_gone(
+    lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=AHV, what=PROFILE)
+    lab.faults.add(Fault("replication_aborted"))
+    first = scene.begin_backup("Breaks off")
+    domains = lab.clusters[PRIMARY_CLUSTER].protection_domains
+    scene.scene.drive_until(
+        lambda: any(
+            each.is_aborted for domain in domains.values() for each in domain.replications.values()
+        )
+    )
+    second = scene.backup("Goes through")
+    for backup in (first, second):
+        replica = Replica.objects.get(backup=backup)
+        assert replica.status == Replica.Status.DONE, replica.error
+        assert scene.replica_content(replica) == "original"

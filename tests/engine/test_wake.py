@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from django_q.models import OrmQ
+from django_q.models import OrmQ, Schedule
 
 from portal import engine
 from portal.clouds.api import Cloud
@@ -82,3 +82,11 @@ def test_the_drivers_outlive_a_turn_and_are_of_one_process(
     here, elsewhere = wake.kept_connections(os.getpid()), wake.kept_connections(-1)
     assert here is wake.kept_connections(os.getpid())
     assert here is not elsewhere
+
+
+def test_the_tick_is_there_once_also_after_two_workers_made_it_at_once() -> None:
+    first = wake.ensure_tick()
+    Schedule.objects.create(name=first.name, func=wake.TICK, schedule_type=Schedule.MINUTES)
+    assert wake.ensure_tick() == first
+    assert wake.ensure_tick() == first
+    assert Schedule.objects.get().minutes == 1

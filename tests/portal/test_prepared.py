@@ -9,7 +9,7 @@ import pytest
 from django.db.models import QuerySet
 
 from portal.models import Account, Task
-from portal.paging import PreparedCount, PreparedCounts
+from portal.paging import PreparedCount, PreparedCounts, as_count
 from portal.prepared import Prepared, Statement
 from tests.factories import TaskFactory
 from tests.people import World
@@ -67,6 +67,19 @@ def test_kept_counts_stop_at_their_cap(
 
     counts = PreparedCounts(("done", "active"), sets, cap=3)
     with django_assert_num_queries(1):
-        assert counts.texts(world.account.pk) == {"done": told, "active": "0"}
+        assert as_count(counts.numbers(world.account.pk)["done"], cap=3) == told
     one = PreparedCount(lambda account: sets(account)[0], cap=3)
     assert one.number(world.account.pk) == made
+
+
+def test_counts_of_the_same_ids_are_one_query_each_with_its_own_cap(
+    world: World, django_assert_num_queries: Any
+) -> None:
+    TaskFactory.create_batch(4, account=world.account, state=Task.State.DONE)
+
+    def done(account: uuid.UUID) -> list[QuerySet[Task]]:
+        return [Task.objects.filter(account=account, state=Task.State.DONE)]
+
+    both = PreparedCounts(("some",), done, cap=1) | PreparedCounts(("all",), done)
+    with django_assert_num_queries(1):
+        assert both.numbers(world.account.pk) == {"some": 2, "all": 4}

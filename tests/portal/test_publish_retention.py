@@ -17,9 +17,7 @@ from backups.retention import kept_number
 from portal.models import Account, AuditEntry, User
 from tests.addresses import ours
 from tests.people import World
-from tests.test_access_walk import Things, things
-
-__all__ = ["things"]
+from tests.things import Things
 
 SignIn = Callable[[User], Client]
 ADMINISTRATORS = ("customer_admin", "org_admin", "account_admin")

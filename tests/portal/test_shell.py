@@ -44,11 +44,11 @@ def test_a_stranger_costs_the_shell_no_query() -> None:  # no database is open t
     assert (shell.active_task_count, shell.unread_notification_count) == (0, 0)
 
 
-def test_the_shell_asks_each_fact_once(
+def test_the_shell_asks_for_roles_once_and_counts_once(
     world: World, org_admin: User, django_assert_num_queries: Queries
 ) -> None:
     shell = Shell(asked(org_admin, account=world.account))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         for _ in range(2):
             assert shell.role == "Organization Administrator"
             assert shell.is_administrator

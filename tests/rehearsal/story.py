@@ -144,7 +144,7 @@ def _at_the_door(people: subprocess.Popen[str]) -> None:
     _require("max-age=31536000" in saw["hsts"], f"HSTS: {saw['hsts']}")
     _say(f"Strict-Transport-Security: {saw['hsts']}")
     _require(saw["signed_in"] == 302 and all(saw["cookies"].values()), str(saw))
-    _require({"sessionid", "csrftoken"} <= set(saw["cookies"]), str(saw))
+    _require({"__Host-sessionid", "__Host-csrftoken"} <= set(saw["cookies"]), str(saw))
     _say(f"cookies are for TLS alone: {', '.join(sorted(saw['cookies']))}")
     _require(saw["readyz"] == 403, f"/readyz is closed to people: {saw['readyz']}")
     _say("/readyz is closed to people")

@@ -10,7 +10,7 @@ from portal.lab import Fault, Lab, LabServer
 from portal.models import Account, AuditEntry, Infrastructure, Resource, Task
 from reporting.termination.request import KIND, terminate
 from tests.recovery_scene import SERVER, build_recovery
-from tests.volume_scene import DRIVE, VolumeScene, build_volume
+from tests.volume_scene import DESKTOP, DRIVE, PROFILE, VolumeScene, build_volume
 
 pytestmark = pytest.mark.django_db
 CLOUDS = (Infrastructure.AHV, Infrastructure.AZURE)
@@ -52,7 +52,8 @@ def test_chosen_all_of_its_backups_are_deleted(scene: VolumeScene) -> None:
     assert account.terminated_at
     assert not Backup.objects.exists()
     assert not Resource.objects.exists()
-    assert Task.objects.filter(parent=task, state=Task.State.DONE).count() == 4
+    deletions = Task.objects.filter(parent=task, state=Task.State.DONE)
+    assert deletions.exclude(kind="remove_protection").count() == 4
 
 
 def test_otherwise_they_are_kept(scene: VolumeScene) -> None:
@@ -98,3 +99,25 @@ def test_replicas_at_the_secondary_site_go_too(cloud: str, lab: Lab, lab_server:
     assert scene.everything() == before
     account = Account.objects.get(pk=backup.account_id)
     assert (account.dr_enabled, account.dr_cloud_account) == (False, None)
+
+
+@pytest.mark.parametrize("what", [DESKTOP, PROFILE])
+def test_what_protects_volumes_for_good_goes_at_both_clusters(
+    what: str, lab: Lab, lab_server: LabServer
+) -> None:
+    scene = build_recovery(lab_server, lab, kind=Infrastructure.AHV, what=what)
+    backup = scene.backup()
+    domains = [cluster.protection_domains for cluster in lab.clusters.values()]
+    scene.delete(backup)
+    name = f"standby-pd-{scene.resource.pk.hex}"
+    # R083: the last backup has gone, and it stays.
+    assert all(name in each for each in domains)
+    task = terminate(SYSTEM, scene.account, with_objects=True)
+    scene.scene.allow_time(task)
+    task = scene.drive(task)
+    assert task.state == Task.State.DONE, task.error
+    lab.clock.advance(60)
+    assert not any(name in each for each in domains)
+    # What was protected is the account's, and stays.
+    cluster = lab.clusters["ahv-lon-01"]
+    assert cluster.vms or cluster.volume_groups

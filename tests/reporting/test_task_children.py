@@ -377,6 +377,8 @@ REACHED_BY = re.compile(
     r"|task_in_line \(cloud_account_id=\? AND state=\?"
     r"|portal_task_1 \(id=\?"
     r"|(resource_id\w*|one_active_task_per_resource) \(resource_id=\?"
+    # The shell asks for notices in the same statement.
+    r"|portal_dismissal_1 \(notification_id=\? AND user_id=\?"
 )
 
 

@@ -96,7 +96,7 @@ def test_a_row_says_all_that_is_known(account: Account, reader: Client) -> None:
     profile = Resource.objects.get(name="EP-sofia")
     for part in (
         "Pinned", "Crash-consistent", "Before &lt;b&gt;codecs&lt;/b&gt;", "EP-sofia",
-        "Enterprise Profile", "sofia.lindqvist@meridian.example", 'title="Manual"',
+        "Enterprise Profile", "sofia.lindqvist@<wbr>meridian.example", 'title="Manual"',
         "45.0 GB", "Complete", reverse("volumes:volume_detail", args=[account.pk, profile.pk]),
     ):  # fmt: skip
         assert part in row

@@ -155,7 +155,7 @@ def test_the_page_costs_the_same_however_many_there_are(
         )  # fmt: skip
         BackupFactory(resource=volume, status=("ready", "failed", "creating")[number % 3])
     admin.get(_url(world))
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(8):
         admin.get(_url(world))
 
 

@@ -1,5 +1,7 @@
 """manage.py rebuild_catalogue: make records of an account's backups and replicas from the marks.
 
+Also to be had as rebuild-catalogue.
+
 For the day on which the database is lost. Before it: register the cloud accounts, create the
 account, synchronise the inventory, assign its servers, configure disaster recovery.
 """

@@ -22,8 +22,9 @@ FEW = 3
 # How long a replication may show nowhere after its snapshot was taken, before it has broken off.
 PATIENCE = 120.0
 GIB = 2**30
-# Waiting or running; gone after it ran; or nothing is told, and the other side knows.
-UNDER_WAY, SENT, GONE, UNTOLD = "under way", "sent", "gone", "untold"
+# Waiting or running; listed as broken off, for a while; gone after it ran; or nothing is told, and
+# the other side knows.
+UNDER_WAY, SENT, BROKEN, GONE, UNTOLD = "under way", "sent", "broken", "gone", "untold"
 
 RUNNING = Progress(Progress.RUNNING)
 DONE = Progress(Progress.DONE, 100)
@@ -92,7 +93,7 @@ class Departures:
         if state not in (GONE, UNTOLD):
             with self._lock:
                 self._unseen.pop(id_, None)
-            return DONE if state == SENT else RUNNING
+            return {SENT: DONE, BROKEN: LOST}.get(state, RUNNING)
         with self._lock:
             now = self._monotonic()
             since, looked = self._unseen.get(id_, (now, now))
@@ -109,9 +110,10 @@ class Departures:
         """Look at one, in the order of the states it goes through."""
         if any(_is(each, snapshot, link) for each in self._waiting(domain)):
             return UNDER_WAY
-        running = self._domains.replications(domain)
-        if any(_is(each, snapshot, link) and not each.is_aborted for each in running):
-            return UNDER_WAY
+        running = [e for e in self._domains.replications(domain) if _is(e, snapshot, link)]
+        if running:
+            # Said while it is to be seen: once a later one has gone, that would be taken for it.
+            return BROKEN if all(each.is_aborted for each in running) else UNDER_WAY
         found = self._domains.find(domain)
         if found is None:
             return GONE

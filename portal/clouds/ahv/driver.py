@@ -261,6 +261,9 @@ class AhvCloud:
     def ensure_removed(self, thing: Marked) -> Operation | None:
         return self._catalogue.ensure_removed(thing)
 
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        return self._catalogue.ensure_unprotected(resources)
+
     def site_facts(self, site: str = "") -> SiteFacts:
         """One cluster is one site, so ``site`` says nothing."""
         return site_facts(self._cluster, self.identify())

@@ -6,12 +6,12 @@ does not (`portal.clouds.ahv.backups`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from portal.clouds.ahv import backups
-from portal.clouds.ahv.backups import DOMAIN_PREFIX, EXPIRED, own_domain
+from portal.clouds.ahv.backups import DOMAIN_PREFIX, EXPIRED, domain_name, own_domain
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.domain_wire import SCHEDULED, DrSnapshot, Group
 from portal.clouds.ahv.domains import Domains
@@ -44,12 +44,25 @@ class Catalogue:
         return [*map(_machine, machines), *groups, *told, *self._stuck(taken)]
 
     def _stuck(self, taken: list[DrSnapshot]) -> Iterator[Marked]:
-        """Domains of ours that protect nothing and hold nothing."""
+        """Domains of ours that protect nothing and hold nothing.
+
+        At a secondary that is how a volume's stands without a replica: it goes with the volume's.
+        """
         used = {each.domain for each in taken}
         for each in self.domains.all():
             if each.name.startswith(DOMAIN_PREFIX) and not each.members and each.name not in used:
                 name = f"Protection domain {each.name}"
-                yield Marked(f"{DOMAIN}{each.name}", name, Marked.PASSING, NOTHING)
+                mark = replace(NOTHING, resource=_uuid(each.name.removeprefix(DOMAIN_PREFIX)))
+                yield Marked(f"{DOMAIN}{each.name}", name, Marked.LASTING, mark)
+
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """At the receiver a domain of the same name stands by, inactive: it is treated alike."""
+        names = {domain_name(Mark("", each, "", "")) for each in resources}
+        waiting = None
+        for domain in self.domains.all():
+            if domain.name in names:
+                waiting = remove_domain(self.domains, domain.name) or waiting
+        return waiting
 
     def ensure_removed(self, thing: Marked) -> Operation | None:
         if thing.id.startswith(DOMAIN):

@@ -21,7 +21,15 @@ from portal.clouds.ahv import backups
 from portal.clouds.ahv.arrivals import APPEARED, MACHINE, Arrivals, arrival_id
 from portal.clouds.ahv.backups import EXPIRED, Order, Thing, own_domain
 from portal.clouds.ahv.cluster import AGAIN, Cluster, busy_with
-from portal.clouds.ahv.departures import SENT, UNDER_WAY, UNTOLD, Departures, abort, sending
+from portal.clouds.ahv.departures import (
+    BROKEN,
+    SENT,
+    UNDER_WAY,
+    UNTOLD,
+    Departures,
+    abort,
+    sending,
+)
 from portal.clouds.ahv.domain_wire import OUR_LINE, SCHEDULED, DrSnapshot, Held, plain
 from portal.clouds.ahv.domains import Domains
 from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Vm
@@ -94,8 +102,8 @@ class Sending:
         operation = sending(snapshot.domain, snapshot.id, link)
         verdict = self.departures.take_verdict(operation)
         state = self.departures.stands(snapshot.domain, snapshot.id, link)
-        if state == SENT:
-            return True
+        if state in (SENT, BROKEN):
+            return state == SENT
         if state == UNDER_WAY or not verdict:
             return operation
         return verdict == UNTOLD or state == UNTOLD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from portal.clouds.api import (
     Clone,
@@ -69,6 +70,15 @@ class AzureCloud:
 
     def identify(self) -> Identity:
         """GET the subscription, then compare what the role allows with what backups need."""
+        identity, lacking = self._identified()
+        if lacking.required:
+            raise SignInRefused(
+                f"The application's role lacks {_listed(lacking.required)}.",
+                advice=f"Add this to the role it has on {lacking.scope}.",
+            )
+        return identity
+
+    def _identified(self) -> tuple[Identity, rights.Lacking]:
         self._session.forget_refusal()
         path = f"/subscriptions/{self._session.subscription}"
         try:
@@ -78,17 +88,13 @@ class AzureCloud:
                 str(error), advice="Check the subscription id of the cloud account."
             ) from error
         lacking = rights.missing(self._session)
-        if lacking.required:
-            raise SignInRefused(
-                f"The application's role lacks {_listed(lacking.required)}.",
-                advice=f"Add this to the role it has on {lacking.scope}.",
-            )
-        return Identity(
+        identity = Identity(
             id=str(found.get("subscriptionId") or self._session.subscription),
             name=str(found.get("displayName") or "Azure subscription"),
             version="Azure Resource Manager",
             warnings=tuple(lacking.warnings),
         )
+        return identity, lacking
 
     def inventory(self) -> Inventory:
         """Machines and disks by three lists, however many there are."""
@@ -257,8 +263,15 @@ class AzureCloud:
     def ensure_removed(self, thing: Marked) -> Operation | None:
         return self._catalogue.ensure_removed(thing)
 
+    def ensure_unprotected(self, resources: Sequence[str]) -> Operation | None:
+        """Nothing does: a snapshot stands for itself."""
+        return None
+
     def site_facts(self, site: str = "") -> SiteFacts:
-        return site_facts(self._session, self._sizes, self.identify(), site)
+        """What the role lacks is a fact here: it does not keep the others from being seen."""
+        identity, lacking = self._identified()
+        facts = site_facts(self._session, self._sizes, identity, site)
+        return replace(facts, lacking=lacking.required, lacking_at=lacking.scope)
 
     def close(self) -> None:
         self._session.close()

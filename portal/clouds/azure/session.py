@@ -135,6 +135,8 @@ class AzureSession:
             "connection_timeout": given.connect_timeout,
             "read_timeout": given.read_timeout,
             "retry_total": 0,
+            # A redirect would carry token or secret to wherever it points.
+            "permit_redirects": False,
         }
         for place in (given.endpoint, given.secrets["authority"]):
             _require_https(place)
@@ -168,7 +170,9 @@ class AzureSession:
         session = requests.Session()
         session.trust_env = False
         objection = self._connection.objection
-        session.mount("https://", GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0))
+        adapter = GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0)
+        for scheme in ("https://", "http://"):  # an answer may name a next page of either
+            session.mount(scheme, adapter)
         return _Transport(session=session, use_env_settings=False, **settings)
 
     def close(self) -> None:

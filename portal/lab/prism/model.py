@@ -241,6 +241,8 @@ class DrSnapshot:
 class Replication:
     """A snapshot on its way to a remote site; ``done_bytes`` had arrived at ``since``.
 
+    Since then it goes on at ``bytes_per_second``.
+
     ``started_at`` is None while it is pending, ``due_at`` what it waits for.
     """
 
@@ -251,6 +253,7 @@ class Replication:
     started_at: int | None = None
     since: int = 0
     done_bytes: int = 0
+    bytes_per_second: float = 0.0
     due_at: int | None = None
     is_paused: bool = False
     is_aborted: bool = False
@@ -287,7 +290,10 @@ class ProtectionDomain:
 
 @dataclass(eq=False)
 class RemoteSite:
-    """A remote site: how one cluster knows another. ``spec`` is what was sent besides."""
+    """A remote site: how one cluster knows another. ``spec`` is what was sent besides.
+
+    ``shared_until`` is when its bandwidth policy next lets another rate through.
+    """
 
     name: str
     uuid: str
@@ -296,6 +302,7 @@ class RemoteSite:
     capabilities: list[str] = field(default_factory=lambda: ["DISASTER_RECOVERY"])
     networks: dict[str, str] = field(default_factory=dict)
     spec: dict[str, Any] = field(default_factory=dict)
+    shared_until: int = 0
 
 
 @dataclass(eq=False)
@@ -359,6 +366,8 @@ class Timing:
     restore_entities_seconds: float = 5
     replication_bytes_per_second: float = GIB
     replication_retry_seconds: float = 60
+    # How long a replication that broke off is listed as aborted.
+    aborted_shown_seconds: float = 30
     task_kept_seconds: float = 3600
 
 

@@ -1,7 +1,8 @@
 """Snapshots on their way to another cluster (reference 6.5, 6.6).
 
 One snapshot of a domain at a time travels to a site; the others are pending. Bytes move
-with the clock, while the link is up and nobody has paused it. The first one to a site is
+with the clock, while the link is up and nobody has paused it, as fast as the site's bandwidth
+policy lets them. The first one to a site is
 full, later ones are small. What arrives stands under an inactive domain of the same
 name, with the id ``<sending cluster>:<number>``.
 """
@@ -14,13 +15,12 @@ from portal.lab.clock import SECOND
 from portal.lab.prism.arrival import land
 from portal.lab.prism.cluster import DUE, LINK_CHANGED, RESUME, PrismCluster
 from portal.lab.prism.domains import consider_removal
-from portal.lab.prism.model import DrSnapshot, Link, ProtectionDomain, Replication
+from portal.lab.prism.model import DrSnapshot, Link, ProtectionDomain, RemoteSite, Replication
 from portal.lab.prism.pairing import is_established, remote_of
+from portal.lab.prism.throttle import limit_of, next_change
 
 # What a later replication moves, as a share of everything.
 INCREMENT = 0.05
-# How long one that broke off is still listed, in seconds.
-SHOWN_SECONDS = 30
 
 # Told when a snapshot has arrived with which its domain moves to the other side.
 MOVED: list[Callable[[PrismCluster, ProtectionDomain, Replication], None]] = []
@@ -64,6 +64,7 @@ def _start_next(cluster: PrismCluster, domain: ProtectionDomain, site: str) -> N
     if cluster.lab.faults.strike_replication("replication_aborted", cluster.name, domain.name):
         waiting.fails_at = waiting.total_bytes // 2
     _move(cluster, domain, waiting)
+    _share(cluster, site)
 
 
 def _is_ready(cluster: PrismCluster, domain: ProtectionDomain, pending: Replication) -> bool:
@@ -93,9 +94,49 @@ def _move(cluster: PrismCluster, domain: ProtectionDomain, running: Replication)
     if running.is_paused or site is None or not is_established(cluster, site):
         return
     goal = running.total_bytes if running.fails_at is None else running.fails_at
-    seconds = max(0, goal - running.done_bytes) / cluster.timing.replication_bytes_per_second
+    running.bytes_per_second = _speed(cluster, site)
+    seconds = max(0, goal - running.done_bytes) / running.bytes_per_second
     running.due_at = cluster.now + int(seconds * SECOND)
     _plan(cluster, "replication", running.due_at, domain, running)
+
+
+def _speed(cluster: PrismCluster, site: RemoteSite) -> float:
+    """Of what the policy lets through, what travels to the site has equal parts."""
+    most = cluster.timing.replication_bytes_per_second
+    limit = limit_of(cluster, site, cluster.now)
+    return min(most, limit / max(1, len(_on_the_way(cluster, site.name)))) if limit else most
+
+
+def _on_the_way(cluster: PrismCluster, site: str) -> list[tuple[ProtectionDomain, Replication]]:
+    return [
+        (domain, each)
+        for domain in cluster.protection_domains.values()
+        for each in domain.replications.values()
+        if each.site == site
+        and each.started_at is not None
+        and not each.is_paused
+        and not each.is_aborted
+    ]
+
+
+def _share(cluster: PrismCluster, name: str) -> None:
+    """Have all that travels to a throttled site go on at its new part, until that changes."""
+    site = cluster.remote_sites.get(name)
+    if site is None or not (site.spec.get("bandwidth_policy") or site.spec.get("max_bps")):
+        return
+    moving = _on_the_way(cluster, name)
+    for domain, each in moving:
+        _stop(cluster, each)
+        _move(cluster, domain, each)
+    if moving and (change := next_change(cluster, site)) != site.shared_until:
+        site.shared_until = change
+        cluster.lab.agenda.add(change, cluster.name, "throttle", name)
+
+
+def _limit_changed(cluster: PrismCluster, name: str) -> None:
+    site = cluster.remote_sites.get(name)
+    if site and site.shared_until <= cluster.now:
+        _share(cluster, name)
 
 
 def done_bytes(cluster: PrismCluster, running: Replication) -> int:
@@ -103,7 +144,7 @@ def done_bytes(cluster: PrismCluster, running: Replication) -> int:
     if running.due_at is None or running.is_aborted:
         return running.done_bytes
     passed = (cluster.now - running.since) / SECOND
-    moved = int(passed * cluster.timing.replication_bytes_per_second)
+    moved = int(passed * running.bytes_per_second)
     return min(running.total_bytes, running.done_bytes + moved)
 
 
@@ -120,6 +161,7 @@ def pause(
     running.is_paused = is_paused
     if running.started_at is not None:
         _move(cluster, domain, running)
+    _share(cluster, running.site)
 
 
 def _plan(
@@ -154,7 +196,7 @@ def abort(cluster: PrismCluster, domain: ProtectionDomain, running: Replication)
     """Break it off; it is listed as aborted for a while."""
     _stop(cluster, running)
     running.is_aborted, running.started_at = True, running.started_at or cluster.now
-    running.retry_at = cluster.now + SHOWN_SECONDS * SECOND
+    running.retry_at = cluster.now + int(cluster.timing.aborted_shown_seconds * SECOND)
     cluster.tell(
         f"Replication aborted for Protection Domain {domain.name}",
         [domain.name, running.site, running.snapshot_id],
@@ -162,6 +204,7 @@ def abort(cluster: PrismCluster, domain: ProtectionDomain, running: Replication)
     )
     _plan(cluster, "retry", running.retry_at, domain, running)
     _start_next(cluster, domain, running.site)
+    _share(cluster, running.site)
 
 
 def _retry(cluster: PrismCluster, key: str) -> None:
@@ -190,6 +233,7 @@ def _finish(cluster: PrismCluster, domain: ProtectionDomain, done: Replication) 
         for follow in MOVED:
             follow(cluster, domain, done)
     _start_next(cluster, domain, done.site)
+    _share(cluster, done.site)
     consider_removal(cluster, domain)
 
 
@@ -205,6 +249,9 @@ def _link_changed(cluster: PrismCluster) -> None:
                 _stop(cluster, each)
                 _move(cluster, domain, each)
 
+    for name in cluster.remote_sites:
+        _share(cluster, name)
+
 
 def _resume(cluster: PrismCluster) -> None:
     for domain in cluster.protection_domains.values():
@@ -213,9 +260,13 @@ def _resume(cluster: PrismCluster) -> None:
                 _plan(cluster, "replication", each.due_at, domain, each)
             if each.retry_at:
                 _plan(cluster, "retry", each.retry_at, domain, each)
+    for site in cluster.remote_sites.values():
+        if site.shared_until:
+            cluster.lab.agenda.add(site.shared_until, cluster.name, "throttle", site.name)
 
 
 DUE["replication"] = _come_due
 DUE["retry"] = _retry
+DUE["throttle"] = _limit_changed
 RESUME.append(_resume)
 LINK_CHANGED.append(_link_changed)

@@ -14,7 +14,9 @@ from portal.lab.routing import Answer, Refusal, Request
 
 def _show(cluster: PrismCluster, name: str, each: Replication, *, is_sender: bool = True) -> Json:
     done = done_bytes(cluster, each)
-    left = max(0, each.total_bytes - done) / cluster.timing.replication_bytes_per_second
+    left = max(0, each.total_bytes - done) / (
+        each.bytes_per_second or cluster.timing.replication_bytes_per_second
+    )
     return {
         "id": int(each.id),
         "protection_domain_name": name,

@@ -6,14 +6,12 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 from portal.engine.wake import ensure_tick, wake_worker
+from portal.outages import gist
 from portal.processes.supervisor import Supervisor
-
-log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -35,15 +33,14 @@ class Command(BaseCommand):
         Supervisor(command, prepare, options["grace"]).run()
 
 
-def prepare() -> bool:
-    """Make sure of the minute's tick and leave a wake; false while the database is away."""
+def prepare() -> str:
+    """Make sure of the minute's tick and leave a wake; return what hinders that, or ""."""
     try:
         ensure_tick()
         wake_worker()
-    except DatabaseError as error:
-        log.warning("worker waits for the database", error=str(error))
-        return False
+    except Error as error:
+        return gist(error)
     finally:
         # The supervisor needs it for this moment only, and would not notice it breaking.
         connections.close_all()
-    return True
+    return ""

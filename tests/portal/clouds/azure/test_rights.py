@@ -8,7 +8,7 @@ import pytest
 
 from portal.clouds.api import CloudRefused, SignInRefused
 from portal.clouds.azure.driver import AzureCloud
-from portal.clouds.azure.rights import REQUIRED
+from portal.clouds.azure.rights import PUBLISHING, REQUIRED
 from portal.lab.azure.access import assign, forbid
 from portal.lab.azure.model import GROUP, LEAST_PRIVILEGE, OTHER_SUBSCRIPTION, SUBSCRIPTION
 from tests.contract.azure_site import AzureSite
@@ -30,6 +30,27 @@ def test_a_missing_action_is_named(azure: AzureCloud, site: AzureSite, action: s
     with pytest.raises(SignInRefused, match=action) as caught:
         azure.identify()
     assert SUBSCRIPTION in caught.value.advice or GROUP in caught.value.advice
+
+
+@pytest.mark.parametrize("action", REQUIRED)
+def test_a_region_is_seen_whatever_its_role_lacks(
+    azure: AzureCloud, site: AzureSite, action: str
+) -> None:
+    forbid(site.cloud, action)
+    facts = azure.site_facts("northeurope")
+    assert facts.lacking == (action,)
+    assert facts.lacking_at
+    assert facts.regions
+
+
+def test_what_publishing_alone_needs_is_not_lacking_for_replication(
+    azure: AzureCloud, site: AzureSite
+) -> None:
+    for action in PUBLISHING:
+        forbid(site.cloud, action)
+    facts = azure.site_facts("northeurope")
+    assert facts.lacking == ()
+    assert all(action in facts.identity.warnings[0] for action in PUBLISHING)
 
 
 def test_what_is_merely_useful_is_a_warning(azure: AzureCloud, site: AzureSite) -> None:
