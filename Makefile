@@ -45,6 +45,11 @@ check: ## Check format, lint, templates, types, settings and migrations
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m tests.deployment
 
+.PHONY: rehearse
+rehearse: ## Run the production set-up on this machine, cut cables, restart all of it (root only)
+	$(call set_up,dev)
+	@exec $(PYTHON) -m tests.rehearsal
+
 .PHONY: bench
 bench: ## Measure what the design promises: name, ratio, target, ok or MISS
 	$(call set_up,dev)

@@ -42,6 +42,7 @@ from portal.clouds.api import (
     Volume,
 )
 from portal.engine import clock
+from portal.engine.interrupting import was_interrupted
 from portal.engine.workflow import Job, Learned, Step, Workflow
 from portal.models import Resource, Task
 from portal.notify import Kind, Level
@@ -295,6 +296,8 @@ class RestoreVolumeBackup(Workflow):
 
 def _content_after(task: Task) -> str:
     """What a volume holds after a restore that did not end well."""
+    if was_interrupted(task):
+        return "What it holds is not known: look at it."
     if any(record["name"] == "drop" for record in task.steps):
         return "The restore itself is complete."
     if _is_put_back(task.args, task.memory):

@@ -24,6 +24,7 @@ from backups.replicas import (
 from portal import engine
 from portal.clouds.api import CloudRefused, Copy, NotFound, Operation, PowerState
 from portal.engine import clock
+from portal.engine.interrupting import was_interrupted
 from portal.engine.workflow import Job, Later, Learned, Step, Workflow
 from portal.models import Infrastructure, Resource, Task
 from portal.notify import Kind, Level, tell
@@ -319,6 +320,8 @@ class RestoreBackup(Workflow):
 
 def _disk_after(task: Task) -> str:
     """Which disk a server has after a restore that did not end well."""
+    if was_interrupted(task):
+        return "Which disk it has is not known: look at the server."
     if any(record["name"] == "drop" for record in task.steps):
         return "The restore itself is complete."
     if _is_put_back(task.args, task.memory):

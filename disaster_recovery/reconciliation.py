@@ -25,6 +25,7 @@ from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.clouds.api import Mark, Marked, NotFound
 from portal.engine import clock
+from portal.engine.interrupting import INTERRUPTED
 from portal.engine.ticks import every_minute
 from portal.engine.workflow import Job, Learned, Step, Workflow
 from portal.models import Account, Notification, Resource, Task
@@ -135,7 +136,7 @@ def _compare(task: Task, learned: Learned) -> Learned:
     known = {_plain(pk) for pk in backups.exclude(external_id="").values_list(
         "external_id", flat=True).iterator()}  # fmt: skip
     made_by = backups.annotate(by=_MAKER).exclude(by=None).values_list("by", flat=True)
-    tokens = {pk.hex for pk in made_by.iterator()}
+    tokens = {pk.hex for pk in made_by.iterator()} - _of_interrupted(backups)
     unknown = _unknown(task, things, known, tokens)
     fresh = _write(task, unknown, is_secondary=False)
     there = {_plain(name) for each in things for name in (each.id, *each.other_ids)}
@@ -148,6 +149,12 @@ def _compare(task: Task, learned: Learned) -> Learned:
         if _plain(each.external_id) not in there
     ]
     return {"missing": missing[:MOST_ASKED], "fresh": fresh}
+
+
+def _of_interrupted(backups: QuerySet[Backup]) -> set[str]:
+    """Tokens whose task was ended without a look at the cloud: what it made may be whole."""
+    failed = backups.filter(**{f"task__memory__{INTERRUPTED}": True}, status=Backup.Status.FAILED)
+    return {pk.hex for pk in failed.values_list("task_id", flat=True)}
 
 
 def _compare_there(task: Task, learned: Learned) -> Learned:
@@ -178,9 +185,11 @@ def _unknown(
     whose = Whose.of(account)
     active = {pk.hex for pk in Task.objects.active().values_list("pk", flat=True)}
     active |= being_sent()
-    young = Task.objects.filter(account=account, ended_at__gt=now - YOUNG)
-    active |= {pk.hex for pk in young.values_list("pk", flat=True)}
-    since = inf if task.args["with_young"] else (now - YOUNG).timestamp()
+    since = inf
+    if not task.args["with_young"]:
+        young = Task.objects.filter(account=account, ended_at__gt=now - YOUNG)
+        active |= {pk.hex for pk in young.values_list("pk", flat=True)}
+        since = (now - YOUNG).timestamp()
     found = []
     for each in things:
         names = {_plain(name) for name in (each.id, *each.other_ids)}

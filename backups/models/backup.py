@@ -81,7 +81,8 @@ class Backup(models.Model):
     FOLLOWS: dict[str, frozenset[str]] = {
         Status.CREATING: frozenset({Status.READY, Status.FAILED, Status.CANCELED}),
         Status.READY: frozenset({Status.DELETING, Status.FAILED}),
-        Status.FAILED: frozenset({Status.DELETING}),
+        # What was given up may turn out whole at a site, and is adopted.
+        Status.FAILED: frozenset({Status.DELETING, Status.READY}),
         Status.MISSED: frozenset({Status.DELETED}),
         Status.CANCELED: frozenset(),
         Status.DELETING: frozenset({Status.DELETED, Status.READY, Status.FAILED}),

@@ -39,16 +39,22 @@ class _Protocol(H11Protocol):
 
 
 class LabServer:
-    """Serves a lab on loopback while its context lasts.
+    """Serves a lab on loopback, or at another ``host``'s address, while its context lasts.
 
     ``ports`` maps clouds to ports, any free one for those it does not name. ``directory``
     keeps the CA (``ca.pem``, ``ca.key``): the next server there is trusted by the same file.
     """
 
     def __init__(
-        self, lab: Lab, ports: Mapping[str, int] | None = None, *, directory: Path
+        self,
+        lab: Lab,
+        ports: Mapping[str, int] | None = None,
+        *,
+        directory: Path,
+        host: str = HOST,
     ) -> None:
         self.lab = lab
+        self.host = host
         self.ports = dict(ports or {})
         self.directory = Path(directory)
         self.ca_path = self.directory / "ca.pem"
@@ -59,17 +65,17 @@ class LabServer:
         """Serve. `OSError` when a port is taken; nothing is left open then."""
         ca = load_ca(self.directory)
         self.ca_pem = ca.cert_pem.bytes().decode()
-        context = _tls(ca)
+        context = _tls(ca, self.host)
         sockets: dict[str, socket.socket] = {}
         try:
             for name in self.lab.sites:
-                sockets[name] = _listen(self.ports.get(name, 0))
+                sockets[name] = _listen(self.host, self.ports.get(name, 0))
         except OSError:
             for opened in sockets.values():
                 opened.close()
             raise
         for name, listening in sockets.items():
-            self.urls[name] = f"https://{HOST}:{listening.getsockname()[1]}"
+            self.urls[name] = f"https://{self.host}:{listening.getsockname()[1]}"
         is_up = threading.Event()
         serving = self._serve(sockets, context, is_up)
         self._thread = threading.Thread(target=asyncio.run, args=(serving,), name="lab")
@@ -135,12 +141,12 @@ def _protocols(app: Callable[..., Any], state: ServerState) -> Callable[[], _Pro
     return partial(_Protocol, config=config, server_state=state, app_state={})
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     # asyncio turns Nagle's algorithm off only where the protocol is named: 40 ms a call.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening.bind((host, port))
     except OSError:
         listening.close()
         raise
@@ -164,9 +170,9 @@ def load_ca(directory: Path) -> trustme.CA:
     return ca
 
 
-def _tls(ca: trustme.CA) -> ssl.SSLContext:
+def _tls(ca: trustme.CA, host: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    leaf = ca.issue_cert(HOST, "localhost")
+    leaf = ca.issue_cert(host, "localhost")
     with tempfile.NamedTemporaryFile() as file:
         file.write(leaf.private_key_and_cert_chain_pem.bytes())
         file.flush()

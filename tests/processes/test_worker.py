@@ -10,11 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from portal.engine import start
+from portal.models import Task
+from reporting.purge.workflow import PURGE
 from tests.processes.test_group import ended_within
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +78,21 @@ def test_work_goes_on_after_any_process_of_the_cluster_was_killed(
         victim.kill()
         assert ended_within(WORK_SECONDS, cluster)
         assert work(home) not in [process.pid for process in cluster]
+
+
+def test_work_goes_on_under_another_secret_key(process_environment: dict[str, str]) -> None:
+    """Wakes that were queued before carry nothing: they are dropped, the task is found."""
+    task = start(PURGE, title="Purge records")
+    wakes = list(OrmQ.objects.values_list("pk", flat=True))
+    assert wakes
+    with worker(process_environment | {"SECRET_KEY": "another one"}):
+        for _ in range(WORK_SECONDS * 20):
+            task.refresh_from_db()
+            left = OrmQ.objects.filter(pk__in=wakes).exists()
+            if not task.is_active and not left:
+                break
+            Event().wait(0.05)
+    assert (task.state, left) == (Task.State.DONE, False), task.error
 
 
 def test_a_killed_supervisor_leaves_no_process_behind(
