@@ -271,7 +271,6 @@ class Crowd:
     clock: Clock
     traffic: Traffic
     tally: dict[str, int]
-    problems: list[str]
 
     def people(self) -> list[Person]:
         made = []

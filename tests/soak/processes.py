@@ -85,7 +85,7 @@ class Service:
         self._output.close()
 
 
-def web(number: int, port: int, environment: Mapping[str, str], folder: Path) -> Service:
+def web(port: int, environment: Mapping[str, str], folder: Path) -> Service:
     """Gunicorn as README's deployment starts it."""
     command = [
         *(sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", f"127.0.0.1:{port}"),
@@ -137,10 +137,6 @@ class LabHost:
         self._process.stdin.flush()
         self._answer()
         return self.state
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def stop(self) -> None:
         """End it."""

@@ -42,7 +42,7 @@ def run(world: World) -> list[Check]:
     """Let everything happen; return what was found at the end."""
     clock = Clock()
     traffic = Traffic(world.options.rate, clock)
-    crowd = Crowd(world, clock, traffic, {}, [])
+    crowd = Crowd(world, clock, traffic, {})
     broker = Broker(world, clock, traffic, dice(world.options, "broker"))
     faults, watch = Faults(world, clock), Watch(world, clock)
     threads = [*crowd.threads(), broker.thread(), faults.thread()]

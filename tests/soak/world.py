@@ -89,7 +89,7 @@ def build(options: Options, folder: Path, database: PrivateServer) -> World:
     logging.getLogger("django-q").setLevel(logging.WARNING)
     lab = processes.LabHost(options, folder)
     port = processes.free_port()
-    web = processes.web(0, port, ours, folder)
+    web = processes.web(port, ours, folder)
     workers = [processes.worker(number, ours, folder) for number in range(1, WORKERS + 1)]
     url = f"http://127.0.0.1:{port}"
     world = World(options, folder, database, lab, web, workers, url, desks(options))
