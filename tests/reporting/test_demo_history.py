@@ -59,7 +59,8 @@ def test_every_type_has_rows_and_loading_again_adds_none(accounts: list[Account]
     assert (counts(), said) == (before, [])
     for account in accounts:
         months = SessionReport.objects.filter(account=account).order_by("period_start")
-        assert len(months) == MONTHS + 1
+        # On the first days of a month there is no session of it yet, or no day of one counted.
+        assert len(months) in ({MONTHS, MONTHS + 1} if timezone.now().day < 4 else {MONTHS + 1})
         assert min(each.session_count for each in months) > 0 or timezone.now().day < 4
 
 
