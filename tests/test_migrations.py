@@ -26,7 +26,7 @@ from portal.locks import AddIndexConcurrently
 OURS = ("portal", "backups", "volumes", "disaster_recovery", "reporting")
 # The last of each app that landed before the rules.
 LANDED = {
-    "portal": "0020_account_throttles",
+    "portal": "0017_account_termination",
     "backups": "0012_purged_tasks",
     "disaster_recovery": "0003_kept_backups",
     "reporting": "0008_times_of_records",

@@ -17,7 +17,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="customer",
             name="requires_two_factor",
-            field=models.BooleanField(default=False, verbose_name="two-factor sign-in required"),
+            field=models.BooleanField(
+                db_default=False, default=False, verbose_name="two-factor sign-in required"
+            ),
         ),
         migrations.CreateModel(
             name="UserSession",

@@ -16,7 +16,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="rolegrant",
             name="by_group",
-            field=models.BooleanField(default=False, editable=False, verbose_name="by group"),
+            field=models.BooleanField(
+                db_default=False, default=False, editable=False, verbose_name="by group"
+            ),
         ),
         migrations.CreateModel(
             name="ExternalIdentity",

@@ -83,7 +83,9 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 class Customer(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
-    requires_two_factor = models.BooleanField("two-factor sign-in required", default=False)
+    requires_two_factor = models.BooleanField(
+        "two-factor sign-in required", default=False, db_default=False
+    )
 
     objects = CustomerQuerySet.as_manager()
 
@@ -200,7 +202,7 @@ class Account(models.Model):
     dr_link_back = models.CharField(max_length=100, blank=True, editable=False)
     # How fast each of them may send, as found last (R117): "there" and "back" of
     # `portal.clouds.api.Bandwidth`, each missing where nothing limits.
-    dr_throttles = models.JSONField(default=dict, blank=True, editable=False)
+    dr_throttles = models.JSONField(default=dict, db_default={}, blank=True, editable=False)
 
     objects = AccountQuerySet.as_manager()
 
@@ -299,7 +301,7 @@ class RoleGrant(ScopedRole):
     user = models.ForeignKey(User, models.CASCADE, related_name="grants")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Given for a group of the identity provider, and taken away with it; never one given by hand.
-    by_group = models.BooleanField("by group", default=False, editable=False)
+    by_group = models.BooleanField("by group", default=False, db_default=False, editable=False)
 
     class Meta:
         constraints = (
