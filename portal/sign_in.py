@@ -7,14 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import get_authentication_records
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 
 from portal.access import View, public
-from portal.audit import Actor, record
+from portal.audit import Actor, client_address, record
 from portal.models import AuditEntry, User
+
+log = structlog.get_logger(__name__)
+# What allauth says by the name of a template.
+CHANGES = {
+    "account/email/password_changed": "Your password was changed.",
+    "account/email/password_reset": "A new password was set, by a link sent to this address.",
+    "account/email/password_set": "A password was set.",
+    "mfa/email/totp_activated": "An authenticator app was added.",
+    "mfa/email/totp_deactivated": "The authenticator app was removed.",
+    "mfa/email/webauthn_added": "A passkey was added.",
+    "mfa/email/webauthn_removed": "A passkey was removed.",
+    "mfa/email/recovery_codes_generated": "New recovery codes were made. Former ones are void.",
+}
 
 
 class SignInAdapter(DefaultAccountAdapter):
@@ -48,6 +63,20 @@ class SignInAdapter(DefaultAccountAdapter):
         failed = AuditEntry.Result.FAILED
         record(Actor.of(request), "user.sign_in", meant, result=failed, label=email)
         super().authentication_failed(request, **credentials)
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, *args: Any, **kwargs: Any
+    ) -> None:
+        """Tell a person what was done to their sign-in; no mail server being there stops nothing."""
+        told = {
+            "change": CHANGES[template_prefix],
+            "at": timezone.now(),
+            "address": client_address(self.request),
+        }
+        try:
+            self.send_mail("account/email/changed", user.email, told)
+        except OSError as error:  # of smtplib's, too
+            log.warning("mail.not_sent", what=template_prefix, error=type(error).__name__)
 
 
 def _steps(request: HttpRequest, user: User) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from cryptography.fernet import Fernet
 from django.conf import LazySettings
 from django.contrib.sessions.models import Session
+from django.core import mail
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -195,6 +196,14 @@ def test_staff_come_into_the_administration_by_their_second_factor(staff: User) 
     answer = client.post("/security/authenticate/", {"code": code_of(SECRET)})
     assert answer["Location"] == "/admin/"
     assert client.get("/admin/").status_code == 200
+
+
+def test_a_person_is_told_what_is_done_to_second_factors(with_app: User) -> None:
+    mail.outbox.clear()
+    sure(with_app).post("/security/totp/deactivate/")
+    assert [each.body.splitlines()[0] for each in mail.outbox] == [
+        "The authenticator app was removed."
+    ]
 
 
 def test_what_is_done_to_second_factors_is_in_the_trail(with_app: User) -> None:

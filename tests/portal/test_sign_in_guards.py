@@ -182,3 +182,22 @@ def test_a_password_is_long_and_none_that_everybody_uses(
     if is_good:
         assert is_in(client)
         assert User.objects.get(email="new@example.org").check_password(password)
+
+
+def test_a_person_is_told_of_a_changed_password(person: User) -> None:
+    change = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+    assert signed_in(person).post(CHANGE, change).status_code == 302
+    (sent,) = mail.outbox
+    assert sent.to == [person.email]
+    assert "Your password was changed." in sent.body
+    assert "from 127.0.0.1" in sent.body
+    assert NEW not in sent.body
+
+
+def test_a_mail_server_that_is_away_stops_no_change(person: User, settings: LazySettings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    change = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+    assert signed_in(person).post(CHANGE, change).status_code == 302
+    person.refresh_from_db()
+    assert person.check_password(NEW)
