@@ -67,7 +67,7 @@ class SignInAdapter(DefaultAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: User, *args: Any, **kwargs: Any
     ) -> None:
-        """Tell a person what was done to their sign-in; no mail server being there stops nothing."""
+        """Tell a person what was done to their sign-in. Without a mail server it is done, too."""
         told = {
             "change": CHANGES[template_prefix],
             "at": timezone.now(),
