@@ -26,7 +26,7 @@ from tests.people import make_world
 from tests.things import make_things
 
 # So many accounts, cloud accounts and servers, and five times as many volumes and backups.
-ROWS, TURNS = 500, 3
+ROWS, TURNS = 1000, 3
 # What is left of 60 kB by the styles, the scripts and the icons: 30 kB.
 DOCUMENT_KB = 30.0
 
