@@ -196,7 +196,8 @@ def _unknown(
         token = each.mark.task
         is_copy = each.role == Marked.COPY and token in tokens
         is_recorded = names & known or is_copy or whose.keeps(each)
-        is_fresh = token in active or _is_named_after(each, active) or each.created_at > since
+        is_moving = token in active or names & active or _is_named_after(each, active)
+        is_fresh = is_moving or each.created_at > since
         if not is_recorded and not is_fresh and not whose.is_anothers(each.mark):
             found.append((each, whose.resource(each.mark)))
     anothers = of_others(account, [each for each, _ in found])

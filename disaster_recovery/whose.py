@@ -51,10 +51,11 @@ class Whose:
 
 
 def being_sent() -> set[str]:
-    """Copies on their way, as what they travel in is called after them (AHV)."""
+    """Copies on their way, and what a copy that is a machine travels in, called after it (AHV)."""
     sending = Task.objects.active().exclude(args__copy=None)
     copies = sending.values_list("args__copy", flat=True)
-    return {each.replace("-", "") for each in copies if each and "/" not in each}
+    ids = {each.lower() for each in copies if each}
+    return ids | {each.replace("-", "") for each in ids if "/" not in each}
 
 
 def of_others(account: Account, things: Iterable[Marked]) -> set[str]:

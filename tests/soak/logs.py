@@ -47,6 +47,7 @@ EXPECTED = (
     Expected(r"sizes of .* could not be read"),
     # So says the library that signs in, of an answer that the lab was told to give.
     Expected(r"^ClientSecretCredential\.get_token\w* failed", LAB_BLOWS),
+    Expected(r"^Ran into a deserialization error", LAB_BLOWS),
     # A mistake of a person's, or what they came too late for.
     Expected(r"^(Unprocessable|Not Found|Conflict|Unauthorized|Too Many Requests)"),
 )

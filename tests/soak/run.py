@@ -25,8 +25,10 @@ from tests.soak.traffic import Traffic
 from tests.soak.watch import Watch
 from tests.soak.world import World
 
-# After the last blow, so long may it take until nothing is under way; a part of a long run more.
-SETTLE_SECONDS = 300.0
+# After the last blow, so long may it take until nothing is under way; a part of a long run more. A
+# snapshot that was sent and has not arrived is waited for ten minutes.
+SETTLE_SECONDS = 900.0
+LOOK_SECONDS = 300.0
 WARM_SECONDS = 60.0
 MOST_GROWTH_MIB = 40.0
 LONG_MINUTES = 10
@@ -112,7 +114,7 @@ def _look_again() -> None:
     for cloud in CloudAccount.objects.all():
         running = Task.objects.active().filter(kind="sync_inventory", cloud_account=cloud)
         tasks.append((running.first() or synchronise(SYSTEM, cloud)).pk)
-    until = time.monotonic() + SETTLE_SECONDS
+    until = time.monotonic() + LOOK_SECONDS
     while Task.objects.active().filter(pk__in=tasks).exists() and time.monotonic() < until:
         time.sleep(0.5)
 
