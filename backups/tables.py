@@ -14,6 +14,7 @@ from django.db.models.functions import Lower
 from django.http import QueryDict
 
 from backups.models import Backup, BackupQuerySet
+from portal.tables import known
 
 PAGE_LENGTH = 25
 
@@ -51,7 +52,7 @@ def _directed(expression: Any, is_descending: bool) -> OrderBy:
 
 def page_of_backups(rows: BackupQuerySet, query: QueryDict) -> BackupTable:
     """The page that ``sort`` and ``page`` of a query ask for; nonsense gives the nearest page."""
-    table = BackupTable(rows, order_by=query.get("sort"))
+    table = BackupTable(rows, order_by=known(BackupTable, query.getlist("sort")[-1:]))
     if not table.order_by:
         table.order_by = BackupTable.DEFAULT_ORDER
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import django_tables2
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
@@ -29,6 +29,20 @@ def searched(request: Request) -> str:
     return request.GET.get("q", "").replace("\x00", "").strip()[:100]
 
 
+def known(table: type[django_tables2.Table], orders: Iterable[str]) -> list[str]:
+    """Of what a query asks to sort by, the columns that the table has."""
+    return [each for each in orders if each.removeprefix("-") in table.base_columns]
+
+
+def _known(request: Request, table: django_tables2.Table) -> QueryDict:
+    """The query without columns that the table lacks, and without a length: pages have one."""
+    query = request.GET.copy()
+    query.pop(table.prefixed_per_page_field, None)
+    field = table.prefixed_order_by_field
+    query.setlist(field, known(type(table), query.pop(field, [])))
+    return query
+
+
 def show_table(
     request: Request,
     template: str,
@@ -41,6 +55,7 @@ def show_table(
 
     A page number out of range shows the last page, never an error.
     """
+    request.GET = _known(request, table)  # type: ignore[assignment]  # stubs know frozen ones
     paginate = {"per_page": per_page, "silent": True}
     django_tables2.RequestConfig(request, paginate=paginate).configure(table)
     part = "portal/_table.html" if wants_fragment(request) else template

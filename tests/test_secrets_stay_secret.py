@@ -290,8 +290,13 @@ def test_no_secret_is_told_anywhere(
 
 
 def is_meant(found: str) -> bool:
-    """Who may change the address of a webhook sees it whole there; it is kept as it was typed."""
+    """Who may change the address of a webhook sees it whole there; it is kept as it was typed.
+
+    The key of a session is in the table beside Django's own, which has it as well.
+    """
     name, _, place = found.partition(" in ")
+    if found == "session in table portal_usersession":
+        return True
     return name == "webhook key" and bool(
         re.fullmatch(r"table reporting_alertrule|page /accounts/.*/alerts/[^/]*/(edit/)?", place)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -51,7 +53,7 @@ def account_switcher(request: Request) -> HttpResponse:
     """The accounts whose name holds ``q``, for the menu in the top bar."""
     query = searched(request)
     if not request.htmx:
-        return redirect(f"{reverse('portal:account_list')}?{request.GET.urlencode()}")
+        return redirect(f"{reverse('portal:account_list')}?{urlencode({'q': query})}")
     visible = Account.objects.visible_to(request.user).select_related("organization__customer")
     order = ("organization__customer__name", "organization__name", "organization_id", "name")
     accounts = visible.filter(name__icontains=query).order_by(*order)[:SWITCHER_ROWS]

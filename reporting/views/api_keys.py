@@ -147,7 +147,7 @@ def _context(scope: api_keys.Scope, heading: str) -> dict[str, Any]:
         "scope": scope,
         "level": scope._meta.model_name,
         "back": _address(scope, "list"),
-        "heading": heading,
+        "heading": heading if is_account else f"{heading} for {scope}",
         "section": "portal:account_settings" if is_account else "portal:organization_list",
     }
 
