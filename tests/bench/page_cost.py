@@ -31,7 +31,7 @@ ROWS, TURNS = 1000, 3
 DOCUMENT_KB = 30.0
 
 
-def measure() -> Iterator[Figure]:
+def measure(rounds: int) -> Iterator[Figure]:
     world = make_world("Page cost")
     fill(world, range(ROWS))
     things = make_things(world)

@@ -78,7 +78,7 @@ def _enter(page: Page, url: str) -> str:
     page.goto(url)
     page.get_by_label("Email").fill(ADMINISTRATOR)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/accounts/**")
     return page.url
 
