@@ -211,7 +211,8 @@ def volume_row(
         f'focus once" data-hx-target="#card-{pk}">{name}</a>'
         f'<div class="card" id="card-{pk}" popover="manual"></div></td>'
         f'<td role="cell" data-label="User">{_user(volume.user_name)}</td>'
-        f'<td role="cell" data-label="Type" class="nowrap">{_KIND_WORDS[volume.kind]}</td>'
+        f'<td role="cell" data-label="Type" data-p="2" class="nowrap">'
+        f"{_KIND_WORDS[volume.kind]}</td>"
         f'<td role="cell" data-label="Size" data-p="2" class="num">{size(volume.size_bytes)}</td>'
         f'<td role="cell" data-label="State" data-p="2">{state}</td>'
         f'<td role="cell" data-label="Last backup">{last}</td>{replication}'
