@@ -7,6 +7,7 @@ down is waited for; the deadline is days away.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +18,7 @@ from backups.publish import JOINED, PLAIN
 from backups.replicas import REMOVE_REPLICAS, mark_of
 from disaster_recovery import services
 from portal import engine
-from portal.clouds.api import Copy, NotFound, Operation, Sent, Target
+from portal.clouds.api import Copy, NeverArrived, NotFound, Operation, Sent, Target
 from portal.engine import clock
 from portal.engine.workflow import Again, Job, Learned, Step, Workflow
 from portal.models import Task
@@ -55,8 +56,11 @@ def _target(job: Job) -> Target:
 
 
 def _send(job: Job) -> Operation | Learned:
+    target = _target(job)
+    if _is_lost(job.args, job.memory):
+        target = replace(target, anew=True)
     try:
-        answer = job.cloud.ensure_sent(job.args["copy"], job.token, mark_of(job), _target(job))
+        answer = job.cloud.ensure_sent(job.args["copy"], job.token, mark_of(job), target)
     except NotFound as error:
         raise NotFound(
             "The backup is no longer at the primary site, so it cannot be replicated.",
@@ -68,8 +72,18 @@ def _send(job: Job) -> Operation | Learned:
 
 
 def _receive(job: Job) -> Operation | Learned:
-    answer = job.cloud.ensure_received(job.memory["sent"], job.token, mark_of(job))
+    try:
+        answer = job.cloud.ensure_received(job.memory["sent"], job.token, mark_of(job))
+    except NeverArrived:
+        if _is_lost(job.args, job.memory):
+            raise
+        return {"lost": job.memory["sent"]}
     return {"replica": answer.id} if isinstance(answer, Copy) else answer
+
+
+def _is_lost(args: Learned, memory: Learned) -> bool:
+    """A cluster may show one that broke off as sent, once a later one has gone."""
+    return "lost" in memory
 
 
 def _check(job: Job) -> Learned:
@@ -130,6 +144,8 @@ class ReplicateBackup(Workflow):
         Step("turn", "Wait for its turn", _nothing, save=_await_turn, is_local=True),
         Step("send", "Send the backup to the secondary site", _send, weight=12),
         Step("receive", "Receive it there", _receive, weight=2, is_elsewhere=True),
+        Step("send_anew", "Send it anew", _send, when=_is_lost, weight=12),
+        Step("receive_anew", "Receive it there", _receive, when=_is_lost, is_elsewhere=True),
         Step("check", "Check the replica", _check, save=_save_done, is_elsewhere=True),
         REMOVE_REPLICAS,
         Step(

@@ -59,6 +59,10 @@ class NotFound(CloudRefused):
     """The thing asked for is not at the cloud."""
 
 
+class NeverArrived(CloudRefused):
+    """What was sent is not at the receiver, and was waited for long enough."""
+
+
 class SignInRefused(CloudRefused):
     """The cloud does not accept the credentials, or they lack the right."""
 

@@ -38,6 +38,7 @@ from portal.clouds.api import (
     CloudRefused,
     Copy,
     Mark,
+    NeverArrived,
     Operation,
     PowerState,
     Sent,
@@ -328,7 +329,7 @@ class Receiving:
         domain, number = backups.split(sent_id)
         waiting = Operation(arrival_id(domain, number), "Waiting for its arrival")
         if self.arrivals.take_lost(waiting.id):
-            raise CloudRefused(
+            raise NeverArrived(
                 f"Snapshot {number} of {domain} was sent, but has not arrived.",
                 advice="Look at the Remote Sites and at the events of both clusters in Prism, "
                 "then replicate again.",
