@@ -137,11 +137,10 @@ def _database() -> dict[str, Any]:
         # Worker processes of the crash tests share the file with the test process.
         config["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
-        config.setdefault("OPTIONS", {}).setdefault("options", _LET_GO)
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
         config["CONN_HEALTH_CHECKS"] = True
-        # A server that vanishes without a word is noticed in half a minute, not in hours.
-        config["OPTIONS"] = _NOTICE_SILENCE | config.get("OPTIONS", {})
+        # Whoever vanishes without a word is noticed in half a minute, not in hours.
+        config["OPTIONS"] = _NOTICE_SILENCE | {"options": _LET_GO} | config.get("OPTIONS", {})
     return config
 
 
@@ -268,9 +267,6 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
-if IS_PRODUCTION:
-    # No other host of the domain can set a cookie of this name; browsers see to it.
-    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=IS_PRODUCTION)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if IS_PRODUCTION else 0)
