@@ -32,7 +32,7 @@ from portal.audit import Actor, record
 from portal.clouds.api import CloudRefused, Identity, Link, Quota, SiteFacts
 from portal.endpoints import objection_to
 from portal.engine import clock
-from portal.engine.workflow import Job, Learned, Step, Workflow
+from portal.engine.workflow import Job, Learned, Step, Workflow, nothing
 from portal.models import (
     Account,
     CloudAccount,
@@ -352,11 +352,6 @@ def _require(job: Job) -> Learned:
     return {}
 
 
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
-
-
 SIGHT = (
     Step("primary", "Look at the primary site", _look_at_primary, save=_keep_containers, weight=3),
     Step(
@@ -366,7 +361,7 @@ SIGHT = (
 )
 LOOKING = (
     *SIGHT,
-    Step("judge", "Judge the prerequisites", _nothing, save=_judge, is_local=True),
+    Step("judge", "Judge the prerequisites", nothing, save=_judge, is_local=True),
 )
 
 

@@ -16,7 +16,7 @@ from disaster_recovery.services import KIND as REPLICATE
 from portal import engine
 from portal.audit import Actor, record
 from portal.engine import clock
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Learned, Step, Workflow, nothing
 from portal.models import Account, Task
 from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
@@ -57,11 +57,6 @@ def disable(actor: Actor, account: Account, *, delete_replicas: bool) -> Task | 
         task=str(task.pk) if task else "",
     )  # fmt: skip
     return task
-
-
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
 
 
 def _account(task: Task) -> Account:
@@ -136,14 +131,14 @@ class RemoveReplicas(Workflow):
 
     kind = REMOVE_ALL
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("start", "Start the removals", _nothing, save=_start_portion, is_local=True),
+        Step("start", "Start the removals", nothing, save=_start_portion, is_local=True),
         Step(
-            "await", "Wait for the removals", _nothing, save=_await_children, weight=20,
+            "await", "Wait for the removals", nothing, save=_await_children, weight=20,
             is_local=True,
         ),
     )  # fmt: skip
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step("stop", "Stop the removals under way", _nothing, save=_stop_children, is_local=True),
+        Step("stop", "Stop the removals under way", nothing, save=_stop_children, is_local=True),
     )
     deadline = timedelta(days=7)
 

@@ -15,7 +15,7 @@ from disaster_recovery.services import replicate_backup
 from portal import engine
 from portal.audit import Actor, record
 from portal.bulk import among
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Learned, Step, Workflow, nothing
 from portal.models import Account, Resource, Task
 from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
@@ -50,11 +50,6 @@ def replicate_selection(actor: Actor, account: Account, selection: Selection) ->
         actor, "volumes.replicate", account, result="requested", volumes=count, task=str(task.pk)
     )
     return task
-
-
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
 
 
 def _account(task: Task) -> Account:
@@ -107,16 +102,14 @@ class ReplicateVolumes(Workflow):
 
     kind = KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("start", "Start the replications", _nothing, save=_start_portion, is_local=True),
+        Step("start", "Start the replications", nothing, save=_start_portion, is_local=True),
         Step(
-            "await", "Wait for the replications", _nothing, save=look_at_children, weight=20,
+            "await", "Wait for the replications", nothing, save=look_at_children, weight=20,
             is_local=True,
         ),
     )  # fmt: skip
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step(
-            "stop", "Stop the replications under way", _nothing, save=stop_children, is_local=True
-        ),
+        Step("stop", "Stop the replications under way", nothing, save=stop_children, is_local=True),
     )
     # Bytes travel for hours, each replication with a deadline of its own.
     deadline = timedelta(days=14)

@@ -27,7 +27,7 @@ from portal.clouds.api import Mark, Marked, NotFound
 from portal.engine import clock
 from portal.engine.interrupting import INTERRUPTED
 from portal.engine.ticks import every_minute
-from portal.engine.workflow import Job, Learned, Step, Workflow
+from portal.engine.workflow import Job, Learned, Step, Workflow, nothing
 from portal.models import Account, Notification, Resource, Task
 from portal.notify import Level, tell
 from portal.refusals import Refused
@@ -339,11 +339,6 @@ def _has_secondary(args: Learned, memory: Learned) -> bool:
     return bool(args["has_secondary"])
 
 
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
-
-
 @engine.register
 class Reconcile(Workflow):
     """Look at both sites; ask again for what was not listed; write what does not agree."""
@@ -368,7 +363,7 @@ class Reconcile(Workflow):
             when=_has_secondary,
             is_elsewhere=True,
         ),
-        Step("conclude", "Write what does not agree", _nothing, save=_conclude, is_local=True),
+        Step("conclude", "Write what does not agree", nothing, save=_conclude, is_local=True),
     )
     deadline = timedelta(hours=6)
 

@@ -19,7 +19,7 @@ from disaster_recovery.readiness import Finding, Port, of_links
 from portal import engine
 from portal.audit import Actor, record
 from portal.engine import clock
-from portal.engine.workflow import Job, Learned, Step, Workflow
+from portal.engine.workflow import Learned, Step, Workflow, nothing
 from portal.models import Account, CloudAccount, Infrastructure, Task
 from portal.refusals import Refused
 
@@ -62,11 +62,6 @@ def test_connection(actor: Actor, account: Account, secondary: CloudAccount | No
     return task
 
 
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
-
-
 def _judge(task: Task, learned: Learned) -> Learned:
     primary, secondary = (facts_of(task.memory[site]) for site in ("primary", "secondary"))
     ports = [Port(**port) for port in task.memory.get("ports", [])]
@@ -93,7 +88,7 @@ class CheckRemoteSites(Workflow):
     kind = KIND
     steps: ClassVar[tuple[Step, ...]] = (
         *SIGHT,
-        Step("judge", "Judge both Remote Sites", _nothing, save=_judge, is_local=True),
+        Step("judge", "Judge both Remote Sites", nothing, save=_judge, is_local=True),
     )
     deadline = timedelta(minutes=3)
 

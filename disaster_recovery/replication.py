@@ -20,7 +20,7 @@ from disaster_recovery import services
 from portal import engine
 from portal.clouds.api import Copy, NeverArrived, NotFound, Operation, Sent, Target
 from portal.engine import clock
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Job, Learned, Step, Workflow, nothing
 from portal.models import Task
 from portal.notify import Kind, Level, tell
 
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from portal.audit import Actor
 
 TURN_SECONDS = 15
-
-
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
 
 
 def _await_turn(task: Task, learned: Learned) -> Learned | Again:
@@ -141,7 +136,7 @@ class ReplicateBackup(Workflow):
 
     kind = services.KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("turn", "Wait for its turn", _nothing, save=_await_turn, is_local=True),
+        Step("turn", "Wait for its turn", nothing, save=_await_turn, is_local=True),
         Step("send", "Send the backup to the secondary site", _send, weight=12),
         Step("receive", "Receive it there", _receive, weight=2, is_elsewhere=True),
         Step("send_anew", "Send it anew", _send, when=_is_lost, weight=12),

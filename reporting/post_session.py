@@ -16,7 +16,7 @@ from backups import after_session
 from disaster_recovery.models import RecoverySettings
 from portal import engine
 from portal.engine import clock
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Learned, Step, Workflow, nothing
 from portal.models import Account, Resource, Task, User
 from portal.notify import Kind, Level, tell
 from portal.refusals import Refused
@@ -85,11 +85,6 @@ def _resources_of(session: Session) -> list[Resource]:
         account=session.account_id, kind__in=VOLUMES, user_name__in=names, is_missing=False
     )
     return [*found, *volumes.order_by("name")]
-
-
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
 
 
 def _start_each(task: Task) -> tuple[list[str], dict[str, int], list[str]]:
@@ -166,11 +161,11 @@ class PostSessionBackup(Workflow):
 
     kind = KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("begin", "Start the backups", _nothing, save=_begin, is_local=True),
-        Step("await", "Wait for the backups", _nothing, save=_await, weight=9, is_local=True),
+        Step("begin", "Start the backups", nothing, save=_begin, is_local=True),
+        Step("await", "Wait for the backups", nothing, save=_await, weight=9, is_local=True),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step("stop", "Stop the backups under way", _nothing, save=_stop_each, is_local=True),
+        Step("stop", "Stop the backups under way", nothing, save=_stop_each, is_local=True),
     )
     deadline = timedelta(days=1)
 

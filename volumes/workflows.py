@@ -13,7 +13,7 @@ from backups.scheduler import LATE_AT_MOST
 from portal import engine
 from portal.bulk import among, as_text, insert_from, lock_in_order, uuid_from
 from portal.engine import clock
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Learned, Step, Workflow, nothing
 from portal.models import Account, Resource, Task
 from portal.notify import Kind, Level, tell
 from volumes import fan_out, services
@@ -29,11 +29,6 @@ LOOK_SECONDS = 15
 # How often a scheduled run looks whether what was busy is free.
 BUSY_SECONDS = 60
 NAMES = 3
-
-
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hook."""
-    return {}
 
 
 def _volumes(task: Task) -> QuerySet[Resource]:
@@ -128,11 +123,11 @@ class BackupVolumes(Workflow):
 
     kind = services.KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("start", "Start the backups", _nothing, save=_start_portion),
-        Step("await", "Wait for the backups", _nothing, save=look_at_children, weight=20),
+        Step("start", "Start the backups", nothing, save=_start_portion),
+        Step("await", "Wait for the backups", nothing, save=look_at_children, weight=20),
     )
     cleanup: ClassVar[tuple[Step, ...]] = (
-        Step("stop", "Stop the backups under way", _nothing, save=stop_children),
+        Step("stop", "Stop the backups under way", nothing, save=stop_children),
     )
     # Ten thousand volumes wait for places at their cloud; each has a deadline of its own.
     deadline = timedelta(days=7)

@@ -63,6 +63,14 @@ def always(job_args: Learned, memory: Learned) -> bool:
     return True
 
 
+def nothing(job: Job) -> Learned:
+    """The `Step.reach` of a step whose work is on rows of our own: threads do not touch those.
+
+    What it does is in ``save``.
+    """
+    return {}
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of the task's page.

@@ -20,7 +20,7 @@ from django.db.models import Exists, F, Max, Min, OuterRef, Q, QuerySet
 from portal import engine
 from portal.engine import clock
 from portal.engine.ticks import every_minute
-from portal.engine.workflow import Again, Job, Learned, Step, Workflow
+from portal.engine.workflow import Again, Learned, Step, Workflow, nothing
 from portal.models import Account, Notification, Task
 from portal.notify import Kind, Level, tell
 from reporting.figures.counting import Look, count_days, count_month, forget_across, oldest_of
@@ -135,11 +135,6 @@ def _run(first: date, last: date) -> Iterator[date]:
 # The task
 
 
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hooks."""
-    return {}
-
-
 def _counted(task: Task) -> Counted | None:
     """Locked, so that two tasks never replace the same rows at once. None: the account is gone."""
     rows = Counted.objects.select_for_update(of=("self",)).select_related("account")
@@ -224,12 +219,12 @@ class CountSessions(Workflow):
 
     kind = KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("look", "Look for changes", _nothing, save=_look_for_changes, is_local=True),
-        Step("days", "Count days", _nothing, save=_count_days, when=_has_days, weight=6,
+        Step("look", "Look for changes", nothing, save=_look_for_changes, is_local=True),
+        Step("days", "Count days", nothing, save=_count_days, when=_has_days, weight=6,
              is_local=True),
-        Step("months", "Count months", _nothing, save=_count_months, when=_has_months, weight=3,
+        Step("months", "Count months", nothing, save=_count_months, when=_has_months, weight=3,
              is_local=True),
-        Step("note", "Note what is counted", _nothing, save=_note, is_local=True),
+        Step("note", "Note what is counted", nothing, save=_note, is_local=True),
     )  # fmt: skip
     deadline = timedelta(hours=12)
 

@@ -12,18 +12,13 @@ from django.db import transaction
 from portal import engine
 from portal.engine import clock
 from portal.engine.ticks import every_minute
-from portal.engine.workflow import Again, Job, Learned, Save, Step, Workflow
+from portal.engine.workflow import Again, Learned, Save, Step, Workflow, nothing
 from portal.models import Task
 from reporting.models import DataAvailability, DataType
 from reporting.purge.portions import Progress, purge_portion, sign_ins_portion
 from reporting.termination.forgetting import remove_tombstones
 
 PURGE = "purge_records"
-
-
-def _nothing(job: Job) -> Learned:
-    """All there is to do is in our own tables, which the runner's thread writes."""
-    return {}
 
 
 def _in_portions(name: str, portion: Callable[[Progress, Task], Progress]) -> Save:
@@ -46,7 +41,7 @@ def _of_type(data_type: DataType) -> Step:
 
     save = _in_portions(data_type, portion)
     return Step(
-        data_type, f"Purge {data_type.label}", _nothing, save=save, is_local=True, is_all_saved=True
+        data_type, f"Purge {data_type.label}", nothing, save=save, is_local=True, is_all_saved=True
     )
 
 
@@ -69,11 +64,11 @@ class PurgeRecords(Workflow):
     steps: ClassVar = (
         *(_of_type(each) for each in DataType),
         Step(
-            "accounts", "Remove terminated accounts without records", _nothing,
+            "accounts", "Remove terminated accounts without records", nothing,
             save=_remove_tombstones, is_local=True, is_all_saved=True,
         ),
         Step(
-            "sign_ins", "Purge sign-ins that have run out", _nothing,
+            "sign_ins", "Purge sign-ins that have run out", nothing,
             save=_in_portions("sign_ins", _sign_ins), is_local=True, is_all_saved=True,
         ),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import ClassVar
 from portal import engine
 from portal.audit import SYSTEM, Actor, record
 from portal.engine import clock
-from portal.engine.workflow import Job, Learned, Step, Workflow
+from portal.engine.workflow import Learned, Step, Workflow, nothing
 from portal.models import Account, Task
 from reporting.termination.deleting import (
     account_of,
@@ -21,11 +21,6 @@ from reporting.termination.request import KIND, terminate
 from reporting.termination.unprotecting import require_unprotected, unprotect
 
 
-def _nothing(job: Job) -> Learned:
-    """The work is on rows of our own, which threads do not touch: see the hooks."""
-    return {}
-
-
 def _is_with_objects(args: Learned, memory: Learned) -> bool:
     return bool(args["with_objects"])
 
@@ -36,19 +31,19 @@ class TerminateAccount(Workflow):
 
     kind = KIND
     steps: ClassVar[tuple[Step, ...]] = (
-        Step("quiet", "Wait for tasks to stop", _nothing, save=await_quiet, is_local=True),
+        Step("quiet", "Wait for tasks to stop", nothing, save=await_quiet, is_local=True),
         Step(
-            "delete", "Delete backups and replicas at the clouds", _nothing, save=delete_portion,
+            "delete", "Delete backups and replicas at the clouds", nothing, save=delete_portion,
             when=_is_with_objects, is_local=True, weight=10,
         ),
         Step("require", "Require that nothing is left", require_all_gone, when=_is_with_objects,
              is_local=True),
-        Step("unprotect", "Remove what protects its volumes", _nothing, save=unprotect,
+        Step("unprotect", "Remove what protects its volumes", nothing, save=unprotect,
              when=_is_with_objects, is_local=True),
         Step("require_unprotected", "Require that nothing protects them", require_unprotected,
              when=_is_with_objects, is_local=True),
         Step(
-            "forget", "Remove its records", _nothing, save=forget_portion, is_local=True,
+            "forget", "Remove its records", nothing, save=forget_portion, is_local=True,
             is_committed=True, is_all_saved=True,
         ),
     )  # fmt: skip
