@@ -170,9 +170,7 @@ class AzureSession:
         session = requests.Session()
         session.trust_env = False
         objection = self._connection.objection
-        adapter = GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0)
-        for scheme in ("https://", "http://"):  # an answer may name a next page of either
-            session.mount(scheme, adapter)
+        session.mount("https://", GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0))
         return _Transport(session=session, use_env_settings=False, **settings)
 
     def close(self) -> None:

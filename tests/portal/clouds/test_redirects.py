@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -30,6 +31,8 @@ class Sender:
     url: str = ""
     # Whether it gives tokens to whoever asks, as Azure's authority does.
     gives_tokens: bool = False
+    # What a list has as the address of its next page.
+    next_page: str = ""
     came: list[str] = field(default_factory=list)
 
     def told(self, path: str) -> bytes:
@@ -40,6 +43,8 @@ class Sender:
         if self.gives_tokens and path.endswith("token_endpoint"):
             token = {"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}
             return json.dumps(token).encode()
+        if self.next_page:
+            return json.dumps({"value": [], "nextLink": self.next_page}).encode()
         return b""
 
 
@@ -117,3 +122,24 @@ def test_a_gateway_that_points_elsewhere_is_not_followed() -> None:
         agents.close()
         assert first.came
         assert target.came == []
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_next_page_elsewhere_is_sent_nothing(scheme: str) -> None:
+    """By https its address is judged as any; by http the SDK itself lets no token go."""
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere, sending(gives_tokens=True) as first:
+        first.next_page = f"{scheme}://127.0.0.2:{elsewhere.getsockname()[1]}/next"
+        given = replace(connection("azure", first.url), objection=_all_but_the_first)
+        cloud = connect(given)
+        with pytest.raises(CloudError):
+            cloud.inventory()
+        cloud.close()
+        elsewhere.setblocking(False)
+        with suppress(BlockingIOError):
+            reached, _ = elsewhere.accept()
+            with reached:
+                assert reached.recv(1) == b""
+
+
+def _all_but_the_first(address: str) -> str:
+    return "" if address == "127.0.0.1" else "another machine"
