@@ -7,15 +7,16 @@ ports between them are knocked at. Nothing is changed at either.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import ClassVar
 
 from django.db import transaction
 
-from disaster_recovery.configuration import SIGHT, facts_of, secondary_choices
+from disaster_recovery.configuration import secondary_choices
 from disaster_recovery.models import ReadinessCheck
 from disaster_recovery.readiness import Finding, Port, of_links
+from disaster_recovery.sight import SIGHT, facts_of
 from portal import engine
 from portal.audit import Actor, record
 from portal.engine import clock
@@ -67,7 +68,7 @@ def _judge(task: Task, learned: Learned) -> Learned:
     ports = [Port(**port) for port in task.memory.get("ports", [])]
     found = of_links(primary, secondary, ports)
     _renew(task, found)
-    return {"found": [[each.title, each.state, each.measured, each.advice] for each in found]}
+    return {"found": [asdict(each) for each in found]}
 
 
 def _renew(task: Task, found: Sequence[Finding]) -> None:
@@ -99,21 +100,11 @@ class CheckRemoteSites(Workflow):
 
 
 @dataclass(frozen=True)
-class Line:
-    """One thing that was looked at; each direction has its own."""
-
-    title: str
-    state: str
-    measured: str
-    advice: str
-
-
-@dataclass(frozen=True)
 class Result:
-    """The latest Test Connection of an account that has ended."""
+    """The latest Test Connection of an account that has ended; each direction has a line."""
 
     task: Task
-    lines: tuple[Line, ...]
+    lines: tuple[Finding, ...]
 
     @property
     def has_passed(self) -> bool:
@@ -136,4 +127,4 @@ def latest_result(account: Account) -> Result | None:
     task = ended.select_related("other_cloud_account").order_by("-ended_at", "-created_at").first()
     if task is None:
         return None
-    return Result(task, tuple(Line(*each) for each in task.memory.get("found", [])))
+    return Result(task, tuple(Finding(**each) for each in task.memory.get("found", [])))
