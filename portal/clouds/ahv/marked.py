@@ -15,7 +15,8 @@ from portal.clouds.ahv.backups import DOMAIN_PREFIX, EXPIRED, domain_name, own_d
 from portal.clouds.ahv.cluster import Cluster, busy_with
 from portal.clouds.ahv.domain_wire import SCHEDULED, DrSnapshot, Group
 from portal.clouds.ahv.domains import Domains
-from portal.clouds.ahv.transfers import SENT_LINE, remove_domain
+from portal.clouds.ahv.removal import remove_domain
+from portal.clouds.ahv.transfers import SENT_LINE
 from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Vm
 from portal.clouds.api import CloudRefused, Mark, Marked, Operation
 

@@ -32,6 +32,7 @@ from portal.clouds.ahv.departures import (
 )
 from portal.clouds.ahv.domain_wire import OUR_LINE, SCHEDULED, DrSnapshot, Held, plain
 from portal.clouds.ahv.domains import Domains
+from portal.clouds.ahv.removal import remove_domain
 from portal.clouds.ahv.wire import MARKED, NEW, PREFIX, Vm
 from portal.clouds.api import (
     CloudBusy,
@@ -42,7 +43,6 @@ from portal.clouds.api import (
     Operation,
     PowerState,
     Sent,
-    SignInRefused,
     Target,
 )
 
@@ -222,33 +222,6 @@ class Sending:
 
 def _sent_id(snapshot: DrSnapshot) -> str:
     return f"{snapshot.domain}/{snapshot.id.rpartition(':')[2]}"
-
-
-def remove_domain(domains: Domains, name: str) -> Operation | None:
-    """Delete a domain with all of its snapshots, in the order of 6.8. None: it is gone."""
-    domain = domains.find(name)
-    if domain is None:
-        return None
-    gone = Operation(AGAIN, "Removing the protection domain")
-    if domain.is_leaving:
-        return gone
-    pending, snapshots = domains.look(name) or ([], [])
-    for order in pending:
-        try:
-            domains.cancel(name, order.id)
-        except SignInRefused:
-            raise
-        except CloudRefused:
-            return gone  # it fired meanwhile: look again
-    if domain.is_active:
-        abort(domains, name, {each.id for each in snapshots})
-    if any(each.state == SCHEDULED for each in snapshots):
-        return gone
-    for each in snapshots:
-        if each.state != EXPIRED:
-            backups.drop(domains, each)
-    domains.delete(name)
-    return gone
 
 
 def _restore(domains: Domains, snapshot: DrSnapshot, prefix: str) -> Operation:
