@@ -4,10 +4,10 @@ Reference 2.2 and 7. Whether two clusters can talk is told by the status of the 
 there is no call to test it.
 
 Limits of bandwidth are read as bytes a second. The reference leaves the unit open (13.5); AOS
-keeps the same setting as ``maxBytesPerSec`` (remote site of its configuration, as published in
-github.com/suhailMOHDntnx/ds_pocs, GenRemoteSite), and the policy that replaces it is a list of the
-same limits. Windows are read as times of the sender's day in microseconds, the unit of all
-times in v2 (mark I); in seconds where the number is that small; days with Sunday first (mark I).
+keeps the same setting of a remote site as ``maxBytesPerSec`` in its own configuration, and the
+policy that replaces it is a list of the same limits. Windows are read as times of the sender's
+day in microseconds, the unit of all times in v2 (mark I); in seconds where the number is that
+small; days with Sunday first (mark I).
 """
 
 from __future__ import annotations
