@@ -11,6 +11,8 @@ import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.internal import ratelimit
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -88,6 +90,14 @@ def _steps(request: HttpRequest, user: User) -> list[dict[str, Any]]:
 def not_offered(request: HttpRequest) -> HttpResponse:
     """Stand in front of pages of allauth's that the portal does without."""
     raise Http404
+
+
+def limited(request: HttpRequest, action: str) -> HttpResponse | None:
+    """The page of too many tries of this, by ``SIGN_IN_LIMITS``; None: this one may go on."""
+    answer: HttpResponse | None = ratelimit.consume_or_429(
+        request, app="portal", action=action, config=settings.SIGN_IN_LIMITS, limit_get=True
+    )
+    return answer
 
 
 def reauthenticated(view: View) -> View:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.core.internal import ratelimit
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +17,7 @@ from portal.audit import Actor, record
 from portal.models import Invitation, User
 from portal.refusals import Refused
 from portal.services import people
+from portal.sign_in import limited
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -29,15 +28,8 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 @require_http_methods(["GET", "POST"])
 def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     """Somebody new gives a name and a password; who has an account signs in as themselves."""
-    limited: HttpResponse | None = ratelimit.consume_or_429(
-        request,
-        app="portal",
-        action="invitation",
-        config=settings.SIGN_IN_LIMITS,
-        limit_get=True,
-    )
-    if limited:
-        return limited
+    if too_many := limited(request, "invitation"):
+        return too_many
     invitation = people.find_invitation(token)
     if invitation is None:
         return render(request, "portal/invitation_closed.html", {}, status=404)

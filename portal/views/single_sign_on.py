@@ -12,8 +12,6 @@ from typing import Any
 
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
-from allauth.core.internal import ratelimit
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -37,7 +35,7 @@ from portal.models import AuditEntry, User
 from portal.refusals import Refused
 from portal.second_factor import ASKED_ELSEWHERE
 from portal.services import single_sign_on as services
-from portal.sign_in import reauthenticated
+from portal.sign_in import limited, reauthenticated
 
 # In the session: what is under way to the provider, by state. Each is good once, and not for long.
 _UNDER_WAY = "single_sign_on"
@@ -64,8 +62,8 @@ def identity_connect(request: Request) -> HttpResponse:
 
 def _lead(request: HttpRequest, *, connecting: User | None) -> HttpResponse:
     given = _provider()
-    if limited := _limited(request):
-        return limited
+    if too_many := limited(request, "single_sign_on"):
+        return too_many
     attempt = new_attempt()
     try:
         url = authorization_url(given, attempt, _back(request))
@@ -89,8 +87,8 @@ def _lead(request: HttpRequest, *, connecting: User | None) -> HttpResponse:
 def single_sign_on_back(request: HttpRequest) -> HttpResponse:
     """The provider sends the browser here, with a code or an error."""
     given = _provider()
-    if limited := _limited(request):
-        return limited
+    if too_many := limited(request, "single_sign_on"):
+        return too_many
     entry = _taken(request)
     if entry is None:
         return _refuse(request, given, "This sign-in is over, or was begun elsewhere. Start again.")
@@ -145,17 +143,6 @@ def _provider() -> Provider:
     if given is None:
         raise Http404
     return given
-
-
-def _limited(request: HttpRequest) -> HttpResponse | None:
-    limited: HttpResponse | None = ratelimit.consume_or_429(
-        request,
-        app="portal",
-        action="single_sign_on",
-        config=settings.SIGN_IN_LIMITS,
-        limit_get=True,
-    )
-    return limited
 
 
 def _back(request: HttpRequest) -> str:
