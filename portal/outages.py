@@ -10,6 +10,7 @@ import enum
 import logging
 from dataclasses import dataclass
 
+import psycopg
 from django.db import Error, connections
 
 
@@ -108,7 +109,7 @@ def _of_driver(cause: BaseException | None) -> Outage | None:
         return None
     if state is None:
         # psycopg's own: no answer came. A statement it cannot even build is a defect.
-        is_broken = type(cause).__name__ in {"OperationalError", "InterfaceError"}
+        is_broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         return Outage.LOST if is_broken else None
     return _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
 
