@@ -261,7 +261,7 @@ class Runner:
                 self._apply_once(task, event, now)
             except LeaseLost:
                 raise
-            except Exception as error:
+            except Exception as error:  # of a hook: the task fails by it, the runner goes on
                 if outage_of(error):
                     raise
                 log.exception("task hook failed", task_id=str(task.pk), kind=task.kind)
@@ -288,7 +288,7 @@ class Runner:
             failures += 1
             try:
                 self._apply(task, event, now)
-            except Exception:
+            except Exception:  # raised again, the task being what it was
                 for name, value in copy.deepcopy(before).items():
                     setattr(task, name, value)
                 raise
