@@ -19,8 +19,6 @@ from reporting.termination.deleting import LOOK_SECONDS, account_of
 
 KIND = "remove_protection"
 PORTION = 200
-# Kinds that are protected for good; servers are copied as they are.
-LASTING = (Resource.Kind.PERSISTENT_DESKTOP, *Resource.VOLUME_KINDS)
 
 
 def _remove(job: Job) -> Operation | None:
@@ -61,7 +59,9 @@ def _sites(account: Account) -> list[CloudAccount]:
 
 
 def _begin(task: Task, account: Account, cloud_account: CloudAccount) -> None:
-    rows = Resource.objects.filter(account=account, kind__in=LASTING).order_by("pk")
+    # Servers are copied as they are.
+    kinds = Resource.VOLUME_KINDS
+    rows = Resource.objects.filter(account=account, kind__in=kinds).order_by("pk")
     keys = [str(pk) for pk in rows.values_list("pk", flat=True)]
     for at in range(0, len(keys), PORTION):
         engine.start(
