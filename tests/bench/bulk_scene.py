@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
-from django.db import connection
 
-from portal.models import Account, CloudAccount, Customer, Heartbeat, Organization, Resource, Task
+from portal.models import Account, Heartbeat, Task
+from tests.desktops import account_with_desktops
+from tests.environment import database_url
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 600
@@ -26,7 +27,7 @@ GIB = 2**30
 @contextmanager
 def lab_of(
     desktops: int, delay: float, seconds: float
-) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """A cluster that answers after ``delay`` and snapshots in ``seconds``; and where it is."""
     command = [sys.executable, "-m", "tests.lab_host", str(desktops), str(delay), str(seconds)]
     with subprocess.Popen(
@@ -62,19 +63,11 @@ def worker_of_ours() -> Iterator[subprocess.Popen[bytes]]:
 def environment_of_processes(folder: str) -> dict[str, str]:
     """What a process of the product is given to work on the bench's database."""
     return os.environ | {
-        "DATABASE_URL": _database_url(),
+        "DATABASE_URL": database_url(),
         "LOG_LEVEL": "WARNING",
         "STANDBY_DATA_DIR": folder,
         "SECRETS_KEYS": ",".join(settings.SECRETS_KEYS),
     }
-
-
-def _database_url() -> str:
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    base, _, query = os.environ["TEST_DATABASE_URL"].partition("?")
-    return f"{base.rpartition('/')[0]}/{name}?{query}"
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -86,27 +79,10 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def account_at(place: dict[str, str]) -> Account:
+def account_at(place: dict[str, Any]) -> Account:
     """An account at the lab, with its desktops."""
-    customer = Customer.objects.create(name="Bench")
-    organization = Organization.objects.create(customer=customer, name="Bench")
-    cloud_account = CloudAccount.objects.create(
-        customer=customer, name="lab", kind="ahv", endpoint=place["endpoint"],
-        secrets={"user": "admin", "password": "lab-password"}, ca_pem=place["ca"],
-        max_tasks=len(place["desktops"]),
-    )  # fmt: skip
-    account = Account.objects.create(
-        organization=organization, name="Bench", cloud_account=cloud_account
-    )
-    Resource.objects.bulk_create(
-        Resource(
-            account=account, cloud_account=cloud_account, kind=Resource.Kind.PERSISTENT_DESKTOP,
-            external_id=uuid, name=f"pd-{number:04}", user_name=f"user-{number}",
-            size_bytes=40 * GIB,
-        )
-        for number, uuid in enumerate(place["desktops"])
-    )  # fmt: skip
-    return account
+    machines = {f"pd-{number:04}": uuid for number, uuid in enumerate(place["desktops"])}
+    return account_with_desktops(place["endpoint"], place["ca"], machines)
 
 
 def calls_of(lab: subprocess.Popen[str]) -> int:

@@ -23,16 +23,14 @@ from portal.lab.seed import LONDON
 from portal.models import (
     Account,
     AuditEntry,
-    CloudAccount,
-    Customer,
     Heartbeat,
-    Organization,
     Resource,
     Role,
     RoleGrant,
     Task,
     User,
 )
+from tests.desktops import account_with_desktops
 from tests.rehearsal import network
 from tests.rehearsal.servers import (
     Running,
@@ -107,23 +105,9 @@ def tell(folder: Path, environment: dict[str, str]) -> None:
 
 
 def _account(server: LabServer, machines: dict[str, str]) -> Account:
-    customer = Customer.objects.create(name="Rehearsal")
-    organization = Organization.objects.create(customer=customer, name="Rehearsal")
-    cloud_account = CloudAccount.objects.create(
-        customer=customer, name="lab", kind="ahv", endpoint=server.urls[LONDON],
-        secrets={"user": "admin", "password": "lab-password"}, ca_pem=server.ca_pem, max_tasks=MANY,
-    )  # fmt: skip
-    account = Account.objects.create(
-        organization=organization, name="Rehearsal", cloud_account=cloud_account
-    )
-    Resource.objects.bulk_create(
-        Resource(
-            account=account, cloud_account=cloud_account, kind=Resource.Kind.PERSISTENT_DESKTOP,
-            external_id=uuid, name=name, user_name=name, size_bytes=40 * 2**30,
-        )
-        for name, uuid in machines.items()
-    )  # fmt: skip
+    account = account_with_desktops(server.urls[LONDON], server.ca_pem, machines)
     user = User.objects.create_user(EMAIL, PASSWORD)
+    customer = account.organization.customer
     RoleGrant.objects.create(user=user, role=Role.CUSTOMER_ADMINISTRATOR, customer=customer)
     return account
 
