@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from portal.models import (
@@ -132,3 +133,9 @@ def sign_in() -> Callable[[User], Client]:
         return client
 
     return signed_in
+
+
+@pytest.fixture
+def no_tries_yet(db: None) -> None:
+    """Nobody has tried to sign in: tries are counted in the cache, which tests share."""
+    cache.clear()

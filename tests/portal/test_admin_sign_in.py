@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from portal.models import AuditEntry, User
 
+pytestmark = pytest.mark.usefixtures("no_tries_yet")
+
 SignIn = Callable[[User], Client]
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def _no_tries_yet(db: None) -> None:
-    cache.clear()
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from cryptography.fernet import Fernet
 from django.conf import LazySettings
 from django.contrib.sessions.models import Session
 from django.core import mail
-from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.test import Client
 
 from portal.models import AuditEntry, User
 from tests.people import World
+
+pytestmark = pytest.mark.usefixtures("no_tries_yet")
 
 SignIn = Callable[[User], Client]
 PASSWORD = "a-long-enough-password"
@@ -31,11 +32,6 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 def code_of(secret: str, steps: int = 0) -> str:
     """What an app shows now, or some steps later."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps)))
-
-
-@pytest.fixture(autouse=True)
-def _no_tries_yet(db: None) -> None:
-    cache.clear()
 
 
 @pytest.fixture

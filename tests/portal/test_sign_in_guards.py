@@ -8,7 +8,6 @@ import pytest
 from django.conf import LazySettings
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -16,6 +15,8 @@ from portal.audit import SYSTEM
 from portal.models import Role, User
 from portal.services import people
 from tests.people import World
+
+pytestmark = pytest.mark.usefixtures("no_tries_yet")
 
 SIGN_IN, CHANGE, RESET = (
     f"/sign-in/{end}/" for end in ("login", "password/change", "password/reset")
@@ -43,11 +44,6 @@ class CountingHasher(MD5PasswordHasher):
     def encode(self, *args: Any) -> str:
         type(self).made += 1
         return super().encode(*args)
-
-
-@pytest.fixture(autouse=True)
-def _no_tries_yet(db: None) -> None:
-    cache.clear()
 
 
 @pytest.fixture
@@ -152,6 +148,17 @@ def test_a_link_for_a_new_password_is_good_once_and_for_an_hour(
     form = second.get(link, follow=True).request["PATH_INFO"]
     second.post(form, {"password1": "yet another horse", "password2": "yet another horse"})
     assert is_in(signed_in(person, NEW))
+
+
+def test_a_link_for_a_new_password_ends_every_session(person: User) -> None:
+    there = signed_in(person)
+    assert is_in(there)
+    Client().post(RESET, {"email": person.email})
+    link = next(word for word in str(mail.outbox[0].body).split() if "password/reset/key" in word)
+    client = Client()
+    form = client.get(link, follow=True).redirect_chain[-1][0]
+    client.post(form, {"password1": NEW, "password2": NEW})
+    assert not is_in(there)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,9 @@ from django.test import Client
 
 from portal.models import User
 
+pytestmark = pytest.mark.usefixtures("no_tries_yet")
+
 PASSWORD = "a-long-enough-password"
-
-
-@pytest.fixture(autouse=True)
-def _no_tries_yet(db: None) -> None:
-    cache.clear()
 
 
 def test_tries_are_counted_where_all_processes_see_them() -> None:
