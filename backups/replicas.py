@@ -148,11 +148,13 @@ def _receive_back(job: Job) -> Operation | Learned:
     return {"fetched": answer.id} if isinstance(answer, Copy) else answer
 
 
-def _stop_sending_back(job: Job) -> Learned:
+def _stop_sending_back(job: Job) -> Operation | Learned:
     if "send_back" not in job.begun:
         return {}
     copy = job.args["replica"]["copy"]
     sent = job.cloud.ensure_not_sending(copy, job.token, _way_back(job))
+    if isinstance(sent, Operation):
+        return sent
     return {"sent_back": job.memory.get("sent_back") or sent}
 
 
@@ -172,6 +174,11 @@ def _drop_sent_back(job: Job) -> Operation | None:
 
 def _is_on_its_way(args: Learned, memory: Learned) -> bool:
     return from_replica(args, memory) and not memory.get("fetched")
+
+
+def _may_arrive_late(args: Learned, memory: Learned) -> bool:
+    """What waited for its turn or the link could leave until what it was sent by was removed."""
+    return _is_on_its_way(args, memory) and bool(memory.get("sent_back"))
 
 
 FETCH = (
@@ -225,6 +232,15 @@ def drop_fetched(prefix: str = "") -> tuple[Step, ...]:
             may_time_out=True,
             is_committed=True,
             is_elsewhere=True,
+        ),
+        Step(
+            f"{prefix}drop_late",
+            "Remove what has arrived meanwhile",
+            _drop_fetched,
+            when=_may_arrive_late,
+            timeout_seconds=TIDY_SECONDS,
+            may_time_out=True,
+            is_committed=True,
         ),
     )
 

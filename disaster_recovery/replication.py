@@ -108,11 +108,13 @@ def _tidy(job: Job) -> Operation | None:
     return job.cloud.ensure_sending_tidied(job.token, mark_of(job))
 
 
-def _stop_sending(job: Job) -> Learned:
+def _stop_sending(job: Job) -> Operation | Learned:
     """First, and what has left is remembered: after the clean-up here nothing would tell."""
     if "send" not in job.begun:
         return {}
     sent = job.cloud.ensure_not_sending(job.args["copy"], job.token, _target(job))
+    if isinstance(sent, Operation):
+        return sent
     return {"sent": job.memory.get("sent") or sent}
 
 
@@ -128,6 +130,11 @@ def _take_back_sent(job: Job) -> Operation | None:
     if "send" not in job.begun:
         return None
     return job.cloud.ensure_not_sent(job.args["copy"], job.token, mark_of(job))
+
+
+def _may_arrive_late(args: Learned, memory: Learned) -> bool:
+    """What waited for its turn or the link could leave until what it was sent by was removed."""
+    return bool(memory.get("sent")) and not memory.get("replica")
 
 
 @engine.register
@@ -160,6 +167,13 @@ class ReplicateBackup(Workflow):
             is_elsewhere=True,
         ),
         Step("take_back_sent", "Remove what was made to send it", _take_back_sent),
+        Step(
+            "take_back_late",
+            "Remove what has arrived meanwhile",
+            _take_back_received,
+            when=_may_arrive_late,
+            is_elsewhere=True,
+        ),
     )
     # An outage of the link may last; nobody has to press anything when it is over.
     deadline = timedelta(days=3)

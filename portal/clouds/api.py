@@ -403,11 +403,13 @@ class TransferCloud(Protocol):
     def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
         """Remove what was needed to send and is needed no more. After it was received."""
 
-    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> str:
+    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> Operation | str:
         """Break off what is on its way by this token; answer by what id the receiver may know it.
 
         "" where nothing has left, or the receiver finds it by the token. Some of it may have
-        arrived: `ensure_not_received` takes the id. Nothing here is removed.
+        arrived: `ensure_not_received` takes the id. Nothing here is removed but orders. What
+        waits for its turn or the link cannot be broken off: it may leave, and arrive, until
+        `ensure_not_sent` has answered None.
         """
 
     def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:

@@ -167,10 +167,14 @@ class Judge:
         for backup in self.ready:
             here = LONDON if backup.resource.account.infrastructure == AHV else "azure"
             known[here].add(backup.external_id.lower())
-        # Of one that failed something may be left: its record says so, the backup takes it along.
         for replica in self.not_removed:
             backup = replica.backup
             is_ahv = backup.resource.account.infrastructure == AHV
+            if not replica.is_there:
+                # Of one that failed nothing is left, but for what its backup itself had sent.
+                if replica.sent_id.partition("/")[0] == backup.external_id.partition("/")[0]:
+                    known[DUBLIN].add(replica.sent_id.lower())
+                continue
             domains[DUBLIN] |= {
                 each.partition("/")[0] for each in (replica.external_id, replica.sent_id)
             }

@@ -243,7 +243,7 @@ class AhvCloud:
     def ensure_sending_tidied(self, token: str, mark: Mark) -> Operation | None:
         return self._sending.ensure_tidied(token)
 
-    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> str:
+    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> Operation | str:
         return self._sending.ensure_not_sending(copy_id, token, to)
 
     def ensure_not_sent(self, copy_id: str, token: str, mark: Mark) -> Operation | None:

@@ -169,16 +169,19 @@ class Sending:
             return self.cluster.delete_group(thing.uuid)
         return self.cluster.delete_vm(thing.uuid)
 
-    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> str:
+    def ensure_not_sending(self, copy_id: str, token: str, to: Target) -> Operation | str:
         """What was sent earlier by the copy's own backup is not this token's, if sent anew."""
         things = self._beside(token)
         if not is_snapshot(copy_id):
             things = [Thing(copy_id, is_group=False)]
         for thing in things:
             order = Order.sending(thing.uuid, token, to.link)
-            for snapshot in order.among(self.domains.snapshots(order.domain)):
-                abort(self.domains, order.domain, {snapshot.id})
-                return _sent_id(snapshot)
+            taken = backups.ensure_not_ordered(self.domains, order)
+            if isinstance(taken, Operation):
+                return taken
+            if taken:
+                abort(self.domains, order.domain, {each.id for each in taken})
+                return _sent_id(taken[0])
         if things or to.anew or not is_snapshot(copy_id):
             return ""
         domain, number = backups.split(copy_id)
