@@ -84,8 +84,10 @@ class Connection:
     """How to reach and sign in to one cloud account. Never logged: repr hides the secrets.
 
     ``ca_pem`` is the PEM text of the CA to trust; empty means the system's own.
-    ``connect_timeout`` and ``read_timeout`` are seconds. ``objection`` says what is wrong with
-    the number of a machine that was reached, or "" (see `portal.clouds.guard`).
+    ``connect_timeout`` and ``read_timeout`` are seconds, and so is ``unacknowledged_timeout``: for
+    how long the network may try to deliver what was sent (0: as long as it likes). ``objection``
+    says what is wrong with the number of a machine that was reached, or ""
+    (see `portal.clouds.guard`).
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Connection:
     ca_pem: str = field(default="", repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 30.0
+    unacknowledged_timeout: float = 0.0
     objection: Callable[[str], str] = field(default=_none, repr=False, compare=False)
 
 

@@ -1,7 +1,8 @@
 """The last word on where a connection goes: the address that was really reached.
 
 A name that was harmless when it was saved may stand for another machine later (DNS
-rebinding), so the peer of every new connection is judged before a byte is sent to it.
+rebinding), so the peer of every new connection is judged before a byte is sent to it. And the
+last place to stop a call that must not be made any more (`portal.clouds.fence`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from portal.clouds import fence
 from portal.clouds.api import CloudRefused
 
 # Given the number of a peer, says what is wrong with it ("this machine (loopback)"), or "".
@@ -42,13 +45,37 @@ def judge(host: str, reached: socket.socket, objection: Objection) -> None:
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Mount it on a session, and no connection of that session passes the objection."""
+    """Mount it on a session, and no connection of that session passes the objection.
 
-    def __init__(self, objection: Objection, watch: Watch = nobody, **options: Any) -> None:
+    What its peer does not acknowledge in ``unacknowledged`` seconds is given up; else the kernel
+    would go on for a quarter of an hour, and deliver it when nobody expects it any more.
+    """
+
+    def __init__(
+        self,
+        objection: Objection,
+        watch: Watch = nobody,
+        *,
+        unacknowledged: float = 0.0,
+        **options: Any,
+    ) -> None:
         self._objection, self._watch = objection, watch
+        self._unacknowledged = unacknowledged
         super().__init__(**options)
 
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
+        """Send it, unless it may change something and must not any more: `fence.Withheld`."""
+        fence.require(request.method or "")
+        return super().send(request, *args, **options)
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        # Linux has it (tcp(7)), in milliseconds; elsewhere the fence alone has to do.
+        if self._unacknowledged and hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = round(self._unacknowledged * 1000)
+            options["socket_options"] = [
+                *HTTPConnection.default_socket_options,
+                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds),
+            ]
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _pools(self._objection, self._watch)
 

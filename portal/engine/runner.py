@@ -27,6 +27,7 @@ from django.conf import settings
 from django.db import transaction
 
 from portal.clouds.api import Cloud, CloudError, Operation, Progress
+from portal.clouds.fence import fenced
 from portal.engine import claims
 from portal.engine.clock import Clock, SystemClock, using
 from portal.engine.connections import Connections, place_of
@@ -85,7 +86,8 @@ class Runner:
         # Of what it holds, that of which a call is out.
         self._at_work: set[UUID] = set()
         self._last_beat: datetime | None = None
-        self._last_renewal = self.clock.now()
+        # When it renewed all its leases last, and since when none of them has run out.
+        self.renewed_at = self._held_since = self.clock.now()
 
     def run(self, *, seconds: float) -> bool:
         """Work for at most ``seconds``; return whether tasks are left that have not ended."""
@@ -128,6 +130,9 @@ class Runner:
         tasks = self._claim(now)
         if not tasks:
             return False
+        if not self.in_flight:
+            # It holds nothing else.
+            self.renewed_at = self._held_since = now
         self._steadily(partial(self.connections.refresh, tasks, now))
         going: list[Task] = []
         beginning: list[Task] = []
@@ -187,7 +192,11 @@ class Runner:
     def _start_call(self, task: Task) -> None:
         course = self._course(task, self.clock.now())
         self.in_flight += 1
-        self.pool.submit(self._call, task, course.step, course.job(self.connections.cloud(task)))
+        if task.lease_until is None:
+            raise ValueError(f"task {task.pk} is called for without a lease")
+        may_change = partial(self._may_change, self.clock.now(), task.lease_until)
+        job = course.job(self.connections.cloud(task))
+        self.pool.submit(self._call, task, course.step, job, may_change)
 
     def _poll(self, tasks: list[Task], cloud: Cloud) -> None:
         events: dict[str, Event]
@@ -198,14 +207,24 @@ class Runner:
         missing = Progress(Progress.RUNNING)
         self.outcomes.put([Outcome(task, events.get(task.operation, missing)) for task in tasks])
 
-    def _call(self, task: Task, step: Step, job: Job) -> None:
+    def _call(self, task: Task, step: Step, job: Job, may_change: Callable[[], bool]) -> None:
         event: Event
         try:
-            answer = step.reach(job)
+            with fenced(may_change):
+                answer = step.reach(job)
             event = answer if isinstance(answer, Operation) else Reached(answer or {})
         except Exception as error:  # becomes the task's error, see Course
             event = error
         self.outcomes.put([Outcome(task, event)])
+
+    def _may_change(self, begun_at: datetime, held_until: datetime) -> bool:
+        """Whether half of a lease is left: what is sent now arrives before it ends, or never.
+
+        For a call that began before it was renewed that counts if it had not run out meanwhile.
+        """
+        if begun_at >= self._held_since:
+            held_until = max(held_until, self.renewed_at + self.lease)
+        return self.clock.now() < held_until - self.lease / 2
 
     # Settling, in this thread
 
@@ -226,9 +245,12 @@ class Runner:
 
     def _renew(self) -> None:
         now = self.clock.now()
-        if now - self._last_renewal > self.lease / 4:
+        if now - self.renewed_at > self.lease / 4:
             self._steadily(partial(claims.renew, self.owner, now + self.lease))
-            self._last_renewal = now
+            if self.clock.now() >= self.renewed_at + self.lease:
+                # What was under way may be another's: renewing does not bring it back.
+                self._held_since = self.clock.now()
+            self.renewed_at = now
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write what came of the calls, then send off what can go on at once."""

@@ -131,6 +131,7 @@ class CloudAccount(models.Model):
             ca_pem=self.ca_pem,
             connect_timeout=settings.CLOUD_CONNECT_TIMEOUT_SECONDS,
             read_timeout=settings.CLOUD_READ_TIMEOUT_SECONDS,
+            unacknowledged_timeout=settings.ENGINE_LEASE_SECONDS / 2,
         )
 
 

@@ -69,9 +69,17 @@ class _PinnedAdapter(GuardedAdapter):
     """Trusts what its own context trusts, nothing else: no bundle of requests, none from the
     environment."""
 
-    def __init__(self, context: ssl.SSLContext, objection: Objection) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, objection: Objection, unacknowledged: float
+    ) -> None:
         self._context = context
-        super().__init__(objection, pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0)
+        super().__init__(
+            objection,
+            unacknowledged=unacknowledged,
+            pool_connections=1,
+            pool_maxsize=POOL_SIZE,
+            max_retries=0,
+        )
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
@@ -95,7 +103,10 @@ def open_session(connection: Connection) -> requests.Session:
     session.trust_env = False
     session.headers["User-Agent"] = "Standby"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("https://", _PinnedAdapter(context, connection.objection))
+    session.mount(
+        "https://",
+        _PinnedAdapter(context, connection.objection, connection.unacknowledged_timeout),
+    )
     return session
 
 

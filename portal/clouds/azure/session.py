@@ -169,8 +169,13 @@ class AzureSession:
         """No proxy or CA of the shell's, and no machine that an endpoint must not be."""
         session = requests.Session()
         session.trust_env = False
-        objection = self._connection.objection
-        session.mount("https://", GuardedAdapter(objection, pool_maxsize=POOL_SIZE, max_retries=0))
+        adapter = GuardedAdapter(
+            self._connection.objection,
+            unacknowledged=self._connection.unacknowledged_timeout,
+            pool_maxsize=POOL_SIZE,
+            max_retries=0,
+        )
+        session.mount("https://", adapter)
         return _Transport(session=session, use_env_settings=False, **settings)
 
     def close(self) -> None:
