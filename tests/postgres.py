@@ -40,17 +40,23 @@ class PrivateServer:
     """A server in a temporary folder; it may be stopped and started again.
 
     On a Unix socket only, unless an ``address`` is given: then there too, for ``network``.
-    PostgreSQL refuses to run as root, so root runs it as ``nobody``. Raises NoServer.
+    PostgreSQL refuses to run as root, so root runs it as ``nobody``. Its own folder is made in
+    ``place``, by default where temporary ones are. Raises NoServer.
     """
 
     def __init__(
-        self, options: Sequence[str] = SERVER_OPTIONS, *, address: str = "", network: str = ""
+        self,
+        options: Sequence[str] = SERVER_OPTIONS,
+        *,
+        address: str = "",
+        network: str = "",
+        place: Path | None = None,
     ) -> None:
         self.address = address
         options = [*options, f"listen_addresses={address}"]
         self._user = "nobody" if os.geteuid() == 0 else None
         self._words = [word for option in options for word in ("-c", option)]
-        self.home = Path(tempfile.mkdtemp(prefix="standby-pg-"))
+        self.home = Path(tempfile.mkdtemp(prefix="standby-pg-", dir=place))
         try:
             if self._user is not None:
                 os.chown(self.home, pwd.getpwnam(self._user).pw_uid, -1)
@@ -86,6 +92,11 @@ class PrivateServer:
             )
         _await_ready(self._server, self.home)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself, or was stopped."""
+        return self._server.exit_code is not None
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT is its fast shutdown, which waits for no client; SIGQUIT its immediate one."""
         self._server.stop(grace_seconds=5, how=how)
@@ -102,17 +113,23 @@ class PrivateServer:
 
 
 @contextmanager
-def private_postgres(address: str = "", network: str = "") -> Iterator[str]:
-    """Run a private server; yield a DATABASE_URL for it. Raises NoServer."""
-    server = PrivateServer(address=address, network=network)
+def running(server: PrivateServer) -> Iterator[PrivateServer]:
+    """Start a server; stop it at the end, and remove its files. Raises NoServer."""
     try:
         server.start()
         try:
-            yield server.url
+            yield server
         finally:
             server.stop()
     finally:
         server.remove()
+
+
+@contextmanager
+def private_postgres() -> Iterator[str]:
+    """Run a private server; yield a DATABASE_URL for it. Raises NoServer."""
+    with running(PrivateServer()) as server:
+        yield server.url
 
 
 def newest_binaries() -> Path:

@@ -3,7 +3,8 @@
 PostgreSQL over TCP, gunicorn with two processes behind nginx, both as portal/deployment has them,
 two worker clusters on hosts of their own (network namespaces), the lab as the cloud, people who
 read pages all the while. A host's cable is pulled and put back; web and workers are restarted
-one after the other. Prints what it saw; ends with 1 if any of it is wrong. Root only.
+one after the other; the disk of the database fills up. Prints what it saw; ends with 1 if any
+of it is wrong. Root only.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 import psycopg
 from cryptography.fernet import Fernet
 
-from tests.postgres import private_postgres
+from tests.postgres import PrivateServer, running
 from tests.rehearsal import network
+from tests.rehearsal.disk import Disk
 
 LEASE_SECONDS = 5
 
@@ -57,9 +59,11 @@ def inside() -> None:
     _listen_to_the_end()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="standby-rehearsal-")))
-        url = stack.enter_context(private_postgres(network.HUB, network.NETWORK))
-        given = environment(url, folder)
-        admin = psycopg.connect(f"{url.rpartition('/')[0]}/postgres", autocommit=True)
+        disk = stack.enter_context(Disk.mounted())
+        database = PrivateServer(address=network.HUB, network=network.NETWORK, place=disk.place)
+        stack.enter_context(running(database))
+        given = environment(database.url, folder)
+        admin = psycopg.connect(f"{database.url.rpartition('/')[0]}/postgres", autocommit=True)
         with closing(admin):
             admin.execute("CREATE DATABASE standby")
         for words in (
@@ -75,7 +79,7 @@ def inside() -> None:
         django.setup()
         from tests.rehearsal.story import tell
 
-        tell(folder, given)
+        tell(folder, given, database, disk)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from backups import services
@@ -30,8 +31,12 @@ from portal.models import (
     Task,
     User,
 )
+from portal.notify import Kind, Level
+from portal.notify import tell as tell_people
 from tests.desktops import account_with_desktops
+from tests.postgres import PrivateServer
 from tests.rehearsal import network
+from tests.rehearsal.disk import Disk
 from tests.rehearsal.servers import (
     Running,
     listening,
@@ -43,6 +48,8 @@ from tests.rehearsal.servers import (
 
 MANY = 40
 MOST_SECONDS = 300
+# Of two kilobytes each: more than a server has room left for in what it has laid out.
+MOST_NOTES = 50_000
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
 WORKERS = ("worker-a", "worker-b")
 
@@ -65,7 +72,7 @@ def _until(is_so: Callable[[], bool], what: str) -> float:
     return time.monotonic() - begun
 
 
-def tell(folder: Path, environment: dict[str, str]) -> None:
+def tell(folder: Path, environment: dict[str, str], database: PrivateServer, disk: Disk) -> None:
     """Start everything, then play each scene; nothing of it is left afterwards."""
     lab = Lab.empty()
     cluster = lab.clusters[LONDON]
@@ -95,6 +102,10 @@ def tell(folder: Path, environment: dict[str, str]) -> None:
                     stage.cable_is_back()
                     stage.rolling(lambda: start_web(running, opened))
                     _as_people_saw_it(people)
+                with visitors(ca, EMAIL, PASSWORD, path) as people:
+                    _await_signed_in(people)
+                    stage.disk_is_full(database, disk)
+                    _as_people_saw_the_full_disk(people)
         except BaseException:
             _show_logs(running)
             raise
@@ -137,16 +148,34 @@ def _at_the_door(people: subprocess.Popen[str]) -> None:
     _say(f"the audit trail has {entry.source}, not the X-Forwarded-For that was forged")
 
 
-def _as_people_saw_it(people: subprocess.Popen[str]) -> None:
+def _await_signed_in(people: subprocess.Popen[str]) -> None:
+    assert people.stdout
+    saw = json.loads(people.stdout.readline())
+    _require(saw["signed_in"] == 302, f"people can sign in: {saw}")
+
+
+def _end(people: subprocess.Popen[str]) -> dict[str, Any]:
+    """Let them go; return what they saw."""
     assert people.stdin
     assert people.stdout
     people.stdin.write("end\n")
     people.stdin.flush()
     saw: dict[str, Any] = json.loads(people.stdout.readline())
+    return saw
+
+
+def _as_people_saw_it(people: subprocess.Popen[str]) -> None:
+    saw = _end(people)
     _require(set(saw["answers"]) == {"200"}, f"people saw {saw['answers']}")
     _say(
         f"people saw {saw['answers']['200']} pages, none failed; the slowest {saw['slowest']:.1f} s"
     )
+
+
+def _as_people_saw_the_full_disk(people: subprocess.Popen[str]) -> None:
+    saw = _end(people)
+    _require(set(saw["answers"]) <= {"200", "503"}, f"people saw {saw['answers']}")
+    _say(f"people saw {saw['answers']} meanwhile; the 503 said {saw['titles']}")
 
 
 def _show_logs(running: Running) -> None:
@@ -267,3 +296,38 @@ class Stage:
         states = set(self._tasks().values_list("state", flat=True))
         _require(states == {Task.State.DONE}, f"states {states}")
         _say(f"{MANY} tasks were under way meanwhile: all done, none twice, {seconds:.0f} s later")
+
+    def disk_is_full(self, database: PrivateServer, disk: Disk) -> None:
+        """Nothing fits any more, in the midst of a round; then there is room again."""
+        self._begin()
+        disk.fill()
+        error = self._work_until_refused()
+        _say(f"the disk of the database is full: {error}")
+        disk.make_room()
+        if database.has_ended:
+            database.start()
+            _say("the server had ended by it, and was started again")
+        connections.close_all()
+        seconds = _until(lambda: not self._active(), "tasks end")
+        backups = Backup.objects.filter(account=self.account)
+        states = set(backups.values_list("status", flat=True))
+        _require(states == {Backup.Status.READY}, f"backups: {states}")
+        domains = self.lab.clusters[LONDON].protection_domains.values()
+        taken = sum(len(domain.snapshots) for domain in domains)
+        _require(taken == backups.count(), f"{backups.count()} backups, {taken} at the cloud")
+        _say(f"room was made: all {taken} backups good, none twice, {seconds:.0f} s later")
+
+    def _work_until_refused(self) -> str:
+        """Write more and more; return the database's first word that it cannot."""
+        for number in range(MOST_NOTES):
+            try:
+                tell_people(
+                    self.account,
+                    Level.INFO,
+                    f"Note {number}",
+                    os.urandom(900).hex(),
+                    kind=Kind.BACKUP,
+                )
+            except DatabaseError as error:
+                return " ".join(str(error).split())
+        raise SystemExit("WRONG  a full disk refuses nothing")

@@ -43,6 +43,8 @@ class Visitor:
         self.http.verify, self.http.trust_env = ca, False
         self.http.headers.update(FORGED)
         self.answers: Counter[str] = Counter()
+        # What the pages that said that it cannot be done now were called.
+        self.titles: Counter[str] = Counter()
         self.slowest = 0.0
         self.end = threading.Event()
 
@@ -74,6 +76,8 @@ class Visitor:
             try:
                 answer = http.get(f"https://{NAME}{path}", allow_redirects=False, timeout=60)
                 self.answers[str(answer.status_code)] += 1
+                if answer.status_code == 503:
+                    self.titles[re.findall(r"<title>(.*?)</title>", answer.text, re.S)[0]] += 1
             except requests.RequestException as error:
                 self.answers[type(error).__name__] += 1
             self.slowest = max(self.slowest, time.monotonic() - begun)
@@ -91,7 +95,8 @@ def main(address: str, ca: str, email: str, password: str, path: str) -> None:
     visitor.end.set()
     for each in threads:
         each.join()
-    print(json.dumps({"answers": visitor.answers, "slowest": visitor.slowest}), flush=True)
+    saw = {"answers": visitor.answers, "titles": visitor.titles, "slowest": visitor.slowest}
+    print(json.dumps(saw), flush=True)
 
 
 if __name__ == "__main__":
