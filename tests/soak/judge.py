@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.soak.world import World
 
 RECONCILE_SECONDS = 600
+# Once for each publish: what was restored may be published again.
 GENERALIZED = "+generalized"
 # What a comparison takes for too young to judge is older than this, once records are dated back.
 AN_HOUR = timedelta(hours=1, minutes=5)
@@ -108,7 +109,7 @@ class Judge:
 
     def _wrong(self, backup: Backup, content: str) -> str:
         """Why a backup cannot hold this, or ""."""
-        name, _, number = content.removesuffix(GENERALIZED).partition("#")
+        name, _, number = content.replace(GENERALIZED, "").partition("#")
         if name != backup.resource.name:
             return f"which is not of {backup.resource.name}"
         written = self.broker.contents.get(name, [])
