@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.internal import ratelimit
@@ -21,7 +21,8 @@ from portal.audit import Actor, client_address, record
 from portal.models import AuditEntry, User
 
 log = structlog.get_logger(__name__)
-# What allauth says by the name of a template.
+CONNECTED, DISCONNECTED = "portal/identity_connected", "portal/identity_disconnected"
+# What allauth says by the name of a template, and what is ours alone.
 CHANGES = {
     "account/email/password_changed": "Your password was changed.",
     "account/email/password_reset": "A new password was set, by a link sent to this address.",
@@ -31,6 +32,8 @@ CHANGES = {
     "mfa/email/webauthn_added": "A passkey was added.",
     "mfa/email/webauthn_removed": "A passkey was removed.",
     "mfa/email/recovery_codes_generated": "New recovery codes were made. Former ones are void.",
+    CONNECTED: "An identity of the identity provider was connected: it signs in here now.",
+    DISCONNECTED: "The identity of the identity provider was disconnected.",
 }
 
 
@@ -79,6 +82,11 @@ class SignInAdapter(DefaultAccountAdapter):
             self.send_mail("account/email/changed", user.email, told)
         except OSError as error:  # of smtplib's, too
             log.warning("mail.not_sent", what=template_prefix, error=type(error).__name__)
+
+
+def tell_of_change(request: HttpRequest, user: User, what: str) -> None:
+    """Send a person the mail about what was done to their sign-in, one of ``CHANGES``."""
+    get_adapter(request).send_notification_mail(what, user)
 
 
 def _steps(request: HttpRequest, user: User) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from portal.refusals import Refused
 from portal.second_factor import is_required
 from portal.services import security as services
 from portal.services import single_sign_on
-from portal.sign_in import reauthenticated
+from portal.sign_in import DISCONNECTED, reauthenticated, tell_of_change
 
 
 @signed_in
@@ -96,4 +96,5 @@ def identity_disconnect(request: Request, identity: int) -> HttpResponse:
     except Refused as refusal:
         context["refusal"] = refusal
         return render_dialog(request, "portal/identity_disconnect.html", context, status=422)
+    tell_of_change(request, request.user, DISCONNECTED)
     return done(request, "Disconnected.", back)

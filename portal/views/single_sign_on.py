@@ -35,7 +35,7 @@ from portal.models import AuditEntry, User
 from portal.refusals import Refused
 from portal.second_factor import ASKED_ELSEWHERE
 from portal.services import single_sign_on as services
-from portal.sign_in import limited, reauthenticated
+from portal.sign_in import CONNECTED, limited, reauthenticated, tell_of_change
 
 # In the session: what is under way to the provider, by state. Each is good once, and not for long.
 _UNDER_WAY = "single_sign_on"
@@ -123,6 +123,7 @@ def _connect(request: HttpRequest, person: Person, entry: dict[str, Any]) -> Htt
     if not isinstance(user, User) or str(user.pk) != entry["connecting"]:
         raise Refused("You are signed in as somebody else by now. Start again.")
     services.connect(Actor.of(request), user, person)
+    tell_of_change(request, user, CONNECTED)
     return redirect("portal:security")
 
 

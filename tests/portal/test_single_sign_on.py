@@ -11,11 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import trustme
 from django.conf import LazySettings
+from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
 from portal.identity_provider import provider
 from portal.models import AuditEntry, ExternalIdentity, GroupMapping, Role, RoleGrant, User
+from portal.sign_in import CHANGES, CONNECTED, DISCONNECTED
 from tests.factories import RoleGrantFactory
 from tests.identity_server import CLIENT_ID, CLIENT_SECRET, OTHER_KEY, IdentityServer
 from tests.identity_server import identity_server as serve
@@ -324,6 +326,7 @@ def test_somebody_here_connects_the_two_and_then_signs_in_either_way(
     asked = client.get("/sign-in/with/connect/")
     assert asked["Location"].startswith("/sign-in/reauthenticate/")
     client.post("/sign-in/reauthenticate/", {"password": form["password"]})
+    mail.outbox.clear()
     answer = come_back(client, server, "/sign-in/with/connect/")
     assert (answer.status_code, answer["Location"]) == (302, "/security/")
     assert server.issuer in client.get("/security/").text
@@ -335,6 +338,9 @@ def test_somebody_here_connects_the_two_and_then_signs_in_either_way(
     identity = ExternalIdentity.objects.get(user=support)
     client.post(f"/security/identities/{identity.pk}/disconnect/")
     assert not ExternalIdentity.objects.exists()
+    assert [(each.to, each.body.splitlines()[0]) for each in mail.outbox] == [
+        ([support.email], CHANGES[CONNECTED]), ([support.email], CHANGES[DISCONNECTED]),
+    ]  # fmt: skip
     assert [grant.by_group for grant in support.grants.all()] == [False]
 
 
