@@ -14,9 +14,11 @@ The tree of errors says whether asking again can help::
 
     CloudError
     ├── CloudBusy          again, later (``retry_after`` in seconds, if told)
+    │   └── Withheld       not sent: another worker may have taken over (`portal.clouds.fence`)
     ├── CloudUnreachable   again, and the cloud account shows it
     └── CloudRefused       never
         ├── NotFound       the thing is not there
+        ├── NeverArrived   what was sent has not come
         └── SignInRefused  the credentials are wrong or lack a right
 """
 
