@@ -29,7 +29,8 @@ from tests.soak.world import World
 # snapshot that was sent and has not arrived is waited for ten minutes.
 SETTLE_SECONDS = 900.0
 LOOK_SECONDS = 300.0
-WARM_SECONDS = 60.0
+# By then a process has had work of each kind.
+WARM_SECONDS = 180.0
 MOST_GROWTH_MIB = 40.0
 LONG_MINUTES = 10
 WANTED = {

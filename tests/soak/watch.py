@@ -29,12 +29,16 @@ class Life:
         return self.samples[-1][0] - self.samples[0][0]
 
     def growth(self, warm_seconds: float) -> float | None:
-        """MiB between the first look after it was warm and the mean of its last few; or None."""
+        """MiB from the most it took while it got warm to the mean of its last looks; or None.
+
+        What a comparison of a whole cluster took is kept by Python for the next one.
+        """
         first = self.samples[0][0] + warm_seconds
+        getting_warm = [size for at, size in self.samples if at < first]
         warm = [size for at, size in self.samples if at >= first]
         if len(warm) < 6:
             return None
-        return (sum(warm[-3:]) / 3 - sum(warm[:3]) / 3) / MIB
+        return (sum(warm[-3:]) / 3 - max(getting_warm)) / MIB
 
 
 class Watch:
