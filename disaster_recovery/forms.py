@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from disaster_recovery.models import RecoverySettings
+from portal.choices import LongModelChoiceField
 from portal.clouds.regions import AZURE_REGIONS
 from portal.forms import StandbyForm
 from portal.models import Account, CloudAccount, Infrastructure
@@ -29,7 +30,7 @@ class RecoveryForm(StandbyForm):
         widget=_switch(**{"data-reveals": True}),
         help_text="Every backup of a persistent resource is replicated to the secondary location.",
     )
-    cloud_account = forms.ModelChoiceField(
+    cloud_account = LongModelChoiceField(
         CloudAccount.objects.none(),
         label="Backup cloud account",
         required=False,

@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
+from portal.choices import LongModelChoiceField
 from portal.clouds.kinds import KINDS
 from portal.forms import PlainCharField, StandbyForm, ZoneSelect, time_zones
 from portal.models import (
@@ -46,8 +47,11 @@ class GeneralForm(StandbyForm):
 class PlaceForm(StandbyForm):
     """Where the account's machines live."""
 
-    cloud_account = forms.ModelChoiceField(
-        CloudAccount.objects.none(), required=False, empty_label="None yet"
+    cloud_account = LongModelChoiceField(
+        CloudAccount.objects.none(),
+        required=False,
+        empty_label="None yet",
+        error_messages={"invalid_choice": "Choose a cloud account of the list."},
     )
     site = PlainCharField(
         max_length=100,
@@ -166,8 +170,11 @@ class JoinForm(StandbyForm):
 class MachineAssignForm(StandbyForm):
     """A machine of the account's cloud account that is nobody's yet."""
 
-    server = forms.ModelChoiceField(
-        DiscoveredServer.objects.none(), label="Machine", empty_label="Choose a machine"
+    server = LongModelChoiceField(
+        DiscoveredServer.objects.none(),
+        label="Machine",
+        empty_label="Choose a machine",
+        error_messages={"invalid_choice": "Choose a machine of the list."},
     )
     kind = forms.ChoiceField(
         label="Assign as",

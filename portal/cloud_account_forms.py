@@ -8,6 +8,7 @@ from cryptography import x509
 from django import forms
 from django.core.exceptions import ValidationError
 
+from portal.choices import LongSelect
 from portal.clouds.kinds import KINDS
 from portal.endpoints import HTTPS_PORT, checked_endpoint
 from portal.forms import PlainCharField, StandbyForm
@@ -189,6 +190,8 @@ class _Scoped(CloudAccountForm):
 
     scope = forms.ChoiceField(
         label="Registered on",
+        widget=LongSelect,
+        error_messages={"invalid_choice": "Choose one of the list."},
         help_text="A cloud account of a customer can be used by all its organizations.",
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from portal.choices import LongSelect
 from portal.forms import PlainCharField, StandbyForm
 from portal.models import Account, Customer, GroupMapping, Organization, Role
 
@@ -24,7 +25,11 @@ class GroupMappingForm(StandbyForm):
         max_length=100, initial="groups", help_text="Where the provider lists groups."
     )
     role = forms.ChoiceField(choices=Role.choices)
-    scope = forms.ChoiceField(label="On")
+    scope = forms.ChoiceField(
+        label="On",
+        widget=LongSelect,
+        error_messages={"invalid_choice": "Choose one of the list."},
+    )
 
     def __init__(self, customer: Customer, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -115,7 +115,7 @@ def test_an_address_that_is_unsafe_or_malformed_is_refused(
         ("password", "", "required"),
         ("ca_pem", "not a certificate", "no certificate in PEM form"),
         ("ca_pem", "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----", "private key"),
-        ("scope", "customer:nonsense", "valid choice"),
+        ("scope", "customer:nonsense", "Choose one of the list."),
     ],
 )
 def test_bad_input_is_refused_beside_its_field(
