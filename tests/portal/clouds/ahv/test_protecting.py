@@ -69,6 +69,24 @@ def test_five_hundred_snapshots_are_waited_for_by_a_few_calls(scene: Scene) -> N
     assert scene.calls() == ["GET /protection_domains/dr_snapshots"]
 
 
+def test_the_last_few_of_many_are_found_though_the_others_came_after_them(scene: Scene) -> None:
+    """As when hundreds were noticed first: the newest of the cluster are theirs."""
+    begun = []
+    for number in range(300):
+        group = scene.cluster.add_volume_group(f"drive-{number}", size_bytes=GIB)
+        mark = Mark("account-1", f"resource{number}", "backup", "task")
+        operation = scene.cloud.ensure_volume_copy(group.uuid, f"tok{number}", mark)
+        assert isinstance(operation, Operation)
+        begun.append(operation.id)
+    scene.cloud.progress(begun)
+    scene.site.advance(60)
+    few = begun[:30]
+    scene.calls()
+    found = scene.cloud.progress(few)
+    assert {each.state for each in found.values()} == {Progress.DONE}
+    assert scene.calls() == ["GET /protection_domains/dr_snapshots"]
+
+
 def test_a_snapshot_hidden_by_newer_ones_of_others_is_found_in_its_turn(scene: Scene) -> None:
     begun = []
     for number in range(2 * FEW):
