@@ -55,9 +55,10 @@ def volume_concerns_of(
         text = "They were busy with another task for as long as the run waited."
         concerns.append(Concern("warn", title, text, _page(account), "View"))
     if counts.none != "0":
-        verb = "is" if counts.none == "1" else "are"
-        title = f"{_volumes(counts.none)} {verb} not backed up"
-        text = "What they hold cannot be brought back until there is a backup."
+        is_one = counts.none == "1"
+        title = f"{_volumes(counts.none)} {'is' if is_one else 'are'} not backed up"
+        holds = "it holds" if is_one else "they hold"
+        text = f"What {holds} cannot be brought back until there is a backup."
         concerns.append(_concern(account, rights, "warn", title, text, "none", "Backup"))
     return concerns
 

@@ -106,11 +106,17 @@ def port_of(environment: Mapping[str, str]) -> int:
     return int(given)
 
 
+LAB_ADVICE = (
+    "The lab needs it. Stop the demo that is running, or give this one other ports: "
+    "STANDBY_LAB_PORTS=19450,19451,19453 make run PORT=8001"
+)
+
+
 def _check_room(port: int) -> None:
     """Refuse to start where a port is taken or the disk is full."""
     _check_port(port, f"Stop it, or choose another port: make run PORT={port + 1}")
     for number in lab_ports().values():
-        _check_port(number, "The lab needs it; perhaps the demo is running already?")
+        _check_port(number, LAB_ADVICE)
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.DATA_DIR).free
     if free < NEEDED_BYTES:

@@ -121,7 +121,7 @@ def test_a_port_in_use_is_refused_in_a_sentence(environment: dict[str, str]) -> 
 def test_a_second_demo_is_refused_in_a_sentence(environment: dict[str, str]) -> None:
     lab = int(environment["STANDBY_LAB_PORTS"].split(",")[1])
     with socket.create_server(("127.0.0.1", lab)):
-        assert "perhaps the demo is running already?" in refusal(environment)
+        assert "Stop the demo that is running, or give this one other ports" in refusal(environment)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "8000 "])

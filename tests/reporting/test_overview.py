@@ -153,6 +153,7 @@ def test_volumes_that_failed_or_have_no_backup_need_a_hand(
     for text in (mine, theirs):
         assert "The last backup of 2 volumes failed" in text
         assert "1 volume is not backed up" in text
+        assert "What it holds cannot be brought back" in text
         assert f'href="{listed}?status=failed"' in text
         assert f'href="{listed}?status=none"' in text
     assert f'href="{dialog}?all=1&amp;status=failed"' in mine
