@@ -106,6 +106,17 @@ def cpu_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def largest_mib(pid: int) -> float:
+    """What the largest process below one takes, in MiB."""
+    sizes = [0]
+    for process in below(pid):
+        try:
+            sizes.append(int(Path(f"/proc/{process}/statm").read_text().split()[1]))
+        except OSError:  # it ended meanwhile
+            continue
+    return max(sizes) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def below(pid: int) -> list[int]:
     """The processes a process has started, and those that they have."""
     found = []

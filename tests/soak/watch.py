@@ -28,6 +28,11 @@ class Life:
     def seconds(self) -> float:
         return self.samples[-1][0] - self.samples[0][0]
 
+    @property
+    def peak(self) -> float:
+        """The most it took, in MiB."""
+        return max(size for _, size in self.samples) / MIB
+
     def growth(self, warm_seconds: float) -> float | None:
         """MiB from the most it took while it got warm to the mean of its last looks; or None.
 
@@ -59,7 +64,7 @@ class Watch:
         """The largest process of each role, in MiB."""
         found: dict[str, float] = defaultdict(float)
         for life in self.lives.values():
-            found[life.role] = max(found[life.role], *(size / MIB for _, size in life.samples))
+            found[life.role] = max(found[life.role], life.peak)
         return dict(found)
 
     def _run(self) -> None:
