@@ -1,4 +1,4 @@
-"""A replication that was cancelled on AHV: nothing arrives after its clean-up has looked."""
+"""Sending that was cancelled on AHV: nothing arrives after its clean-up has looked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from backups.models import Replica
+from backups.replicas import TIDY_SECONDS
 from portal import engine
 from portal.engine.runner import Runner
 from portal.lab import Fault, Lab, LabServer
@@ -79,3 +80,22 @@ def test_what_waits_for_a_link_does_not_arrive_when_it_is_back(scene: RecoverySc
     _go_on(scene, HOUR)
     scene.lab.link(PRIMARY_CLUSTER, SECONDARY_CLUSTER, is_up=True)
     _assert_nothing_is_left(scene, task, initial)
+
+
+@pytest.mark.usefixtures("link")
+def test_what_waits_on_its_way_back_does_not_arrive_when_the_link_is_back(
+    scene: RecoveryScene,
+) -> None:
+    backup = scene.backup()
+    initial = scene.everything()
+    scene.lab.link(PRIMARY_CLUSTER, SECONDARY_CLUSTER, is_up=False)
+    task = scene.begin_to_restore(backup, from_replica=True)
+    domains = scene.lab.clusters[SECONDARY_CLUSTER].protection_domains.values()
+    scene.scene.drive_until(lambda: any(each.replications for each in domains))
+    assert any(each.replications for each in domains)
+    engine.cancel(Task.objects.get(pk=task.pk))
+    # Longer than TIDY_SECONDS would leave it to the reconciliation: the server is waited for.
+    _go_on(scene, TIDY_SECONDS / 3)
+    scene.lab.link(PRIMARY_CLUSTER, SECONDARY_CLUSTER, is_up=True)
+    _assert_nothing_is_left(scene, task, initial)
+    assert scene.content == "original"
