@@ -54,13 +54,7 @@ def test_a_backup_of_a_protected_thing_takes_few_calls(scene: Scene, thing: str)
 
 def test_five_hundred_snapshots_are_waited_for_by_a_few_calls(scene: Scene) -> None:
     scene.cluster.timing.domain_snapshot_seconds = 300
-    begun = []
-    for number in range(500):
-        group = scene.cluster.add_volume_group(f"drive-{number}", size_bytes=GIB)
-        mark = Mark("account-1", f"resource{number}", "backup", "task")
-        answer = scene.cloud.ensure_volume_copy(group.uuid, f"tok{number}", mark)
-        assert isinstance(answer, Operation)
-        begun.append(answer.id)
+    begun = _order_many(scene, 500)
     scene.calls()
     assert {each.state for each in scene.cloud.progress(begun).values()} == {Progress.RUNNING}
     assert len(scene.calls()) <= 1 + 2 * FEW
@@ -71,13 +65,7 @@ def test_five_hundred_snapshots_are_waited_for_by_a_few_calls(scene: Scene) -> N
 
 def test_the_last_few_of_many_are_found_though_the_others_came_after_them(scene: Scene) -> None:
     """As when hundreds were noticed first: the newest of the cluster are theirs."""
-    begun = []
-    for number in range(300):
-        group = scene.cluster.add_volume_group(f"drive-{number}", size_bytes=GIB)
-        mark = Mark("account-1", f"resource{number}", "backup", "task")
-        operation = scene.cloud.ensure_volume_copy(group.uuid, f"tok{number}", mark)
-        assert isinstance(operation, Operation)
-        begun.append(operation.id)
+    begun = _order_many(scene, 300)
     scene.cloud.progress(begun)
     scene.site.advance(60)
     few = begun[:30]
@@ -88,13 +76,7 @@ def test_the_last_few_of_many_are_found_though_the_others_came_after_them(scene:
 
 
 def test_a_snapshot_hidden_by_newer_ones_of_others_is_found_in_its_turn(scene: Scene) -> None:
-    begun = []
-    for number in range(2 * FEW):
-        group = scene.cluster.add_volume_group(f"drive-{number}", size_bytes=GIB)
-        mark = Mark("account-1", f"resource{number}", "backup", "task")
-        answer = scene.cloud.ensure_volume_copy(group.uuid, "tok", mark)
-        assert isinstance(answer, Operation)
-        begun.append(answer.id)
+    begun = _order_many(scene, 2 * FEW)
     scene.site.advance(10)
     scene.cloud.identify()
     _take_by_others(scene, 200)
@@ -102,6 +84,18 @@ def test_a_snapshot_hidden_by_newer_ones_of_others_is_found_in_its_turn(scene: S
         progress = scene.cloud.progress(begun)
         begun = [id_ for id_ in begun if progress[id_].state == Progress.RUNNING]
         assert len(begun) == left
+
+
+def _order_many(scene: Scene, count: int) -> list[str]:
+    """Order the snapshots of so many new volumes; return what is waited for."""
+    begun = []
+    for number in range(count):
+        group = scene.cluster.add_volume_group(f"drive-{number}", size_bytes=GIB)
+        mark = Mark("account-1", f"resource{number}", "backup", "task")
+        answer = scene.cloud.ensure_volume_copy(group.uuid, f"tok{number}", mark)
+        assert isinstance(answer, Operation)
+        begun.append(answer.id)
+    return begun
 
 
 def _take_by_others(scene: Scene, count: int) -> None:
